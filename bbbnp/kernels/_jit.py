@@ -1,0 +1,73 @@
+"""The one place for compile options.
+
+Every kernel is compiled by :func:`kernel`. ``contract`` and ``nsz`` let LLVM fuse a multiply and an add and forget
+the sign of zero; NaN and infinity stay honest, which the divergence guard of the hot loop needs, and sums keep their
+order, so that results repeat. ``error_model="numpy"`` keeps division free of a Python exception branch, which
+would stop vectorisation.
+
+Numba's disk cache watches only the file of the function it cached, so that an edit of ``vectormath.py`` would leave
+a stale ``hotloop``. Here the cache lives in a folder named after a hash of all kernel sources: nobody runs old code.
+"""
+
+import contextlib
+import hashlib
+from pathlib import Path
+import tempfile
+
+import numba
+from numba import config
+
+FASTMATH = {"contract", "nsz"}
+OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+
+
+def _sources_hash(folder):
+    """Hash of every kernel source in `folder`, names included."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder(folder):
+    """First writable place for compiled code of these very sources, or None where nothing is writable."""
+    bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
+    bases += [folder / "__pycache__", Path.home() / ".cache" / "bbbnp"]
+    for base in bases:
+        path = base / f"compiled-{_sources_hash(folder)}"
+        with contextlib.suppress(OSError):
+            path.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path).close()
+            return str(path)
+    return None
+
+
+CACHE_FOLDER = None if config.DISABLE_JIT else _cache_folder(Path(__file__).parent)
+
+
+def kernel(function=None, *, inline=False, reorder=False):
+    """Compile a function with the options of the house.
+
+    Parameters
+    ----------
+    function : callable
+        Kernel: arrays and scalars in, arrays filled or scalars out.
+    inline : bool
+        Ask LLVM to always inline it: for scalar functions called in a loop that should become vectors.
+    reorder : bool
+        Let LLVM add in vector lanes: for a sum in a loop. It concerns the function's own additions only, not those of
+        the functions it calls, whose rounding tricks must keep their order.
+
+    Returns
+    -------
+    callable
+        The compiled function, or `function` itself under ``NUMBA_DISABLE_JIT=1``.
+    """
+    if function is None:
+        return lambda f: kernel(f, inline=inline, reorder=reorder)
+    options = {**OPTIONS, "fastmath": FASTMATH | {"reassoc"}} if reorder else OPTIONS
+    saved, config.CACHE_DIR = config.CACHE_DIR, CACHE_FOLDER or config.CACHE_DIR
+    try:
+        return numba.njit(cache=CACHE_FOLDER is not None, forceinline=inline, **options)(function)
+    finally:
+        config.CACHE_DIR = saved

@@ -1,0 +1,102 @@
+"""SGD, momentum and Adam on flat vectors; schedules as functions of the step; averaged iterates (E17)."""
+
+import math
+from typing import NamedTuple
+
+from bbbnp.kernels._jit import kernel
+
+SGD, MOMENTUM, ADAM = range(3)
+CONSTANT, COSINE, INVERSE_TIME = range(3)
+FLOOR = 0.01  # the cosine ends at this part of the learning rate, so that training can go on past its horizon
+
+
+class Optimizer(NamedTuple):
+    """Rule and schedule as codes of this module; `horizon` in steps; beta1 is also the momentum."""
+
+    rule: int
+    learning_rate: float
+    schedule: int
+    horizon: float
+    beta1: float
+    beta2: float
+    epsilon: float
+
+
+@kernel
+def scheduled_rate(optimizer, step):
+    """Learning rate at a step, 0-based (E17).
+
+    constant: lr,  cosine: lr (c + (1 - c)(1 + cos(pi t/T))/2) with c = 0.01,  1/t: lr/(1 + t/T)
+    """
+    time = step / optimizer.horizon
+    if optimizer.schedule == COSINE:
+        return optimizer.learning_rate * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * min(time, 1.0))))  # E17
+    if optimizer.schedule == INVERSE_TIME:
+        return optimizer.learning_rate / (1 + time)
+    return optimizer.learning_rate
+
+
+@kernel
+def sgd_update(x, dx, rate):
+    """Gradient descent, in place (E17).
+
+    x <- x - lr dx
+    """
+    for j in range(x.size):
+        x[j] -= rate * dx[j]  # E17
+
+
+@kernel
+def momentum_update(x, dx, velocity, rate, beta1):
+    """Heavy-ball momentum, in place (E17).
+
+    v <- beta1 v + dx,  x <- x - lr v
+    """
+    for j in range(x.size):
+        velocity[j] = beta1 * velocity[j] + dx[j]
+        x[j] -= rate * velocity[j]  # E17
+
+
+@kernel
+def adam_update(x, dx, first, second, factors):
+    """Adam (Kingma and Ba 2015), in place (E17).
+
+    m <- beta1 m + (1 - beta1) dx,  v <- beta2 v + (1 - beta2) dx^2,  x <- x - lr m_hat/(sqrt(v_hat) + epsilon)
+
+    `factors` is (rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon) with the bias corrections taken into rate and
+    epsilon: rate = lr sqrt(1 - beta2^t)/(1 - beta1^t), epsilon sqrt(1 - beta2^t).
+    """
+    rate, beta1, rest1, beta2, rest2, epsilon = factors
+    for j in range(x.size):
+        m = beta1 * first[j] + rest1 * dx[j]
+        v = beta2 * second[j] + rest2 * (dx[j] * dx[j])
+        x[j] -= rate * m / (math.sqrt(v) + epsilon)  # E17
+        first[j], second[j] = m, v
+
+
+@kernel
+def update(x, dx, first, second, optimizer, step):
+    """One step, 0-based, of the chosen rule on the parameters `x`, all vectors of one shape, in place (E17)."""
+    cast = x.dtype.type
+    rate = scheduled_rate(optimizer, step)
+    if optimizer.rule == ADAM:
+        beta1, beta2 = optimizer.beta1, optimizer.beta2
+        correction = math.sqrt(1 - beta2 ** (step + 1))
+        factors = (cast(rate * correction / (1 - beta1 ** (step + 1))), cast(beta1), cast(1 - beta1), cast(beta2),
+                   cast(1 - beta2), cast(optimizer.epsilon * correction))
+        adam_update(x, dx, first, second, factors)
+    elif optimizer.rule == MOMENTUM:
+        momentum_update(x, dx, first, cast(rate), cast(optimizer.beta1))
+    else:
+        sgd_update(x, dx, cast(rate))
+
+
+@kernel
+def average_iterates(average, x, count):
+    """Running mean of iterates, in place, of which `count` are in it already (Polyak and Juditsky 1992; E17).
+
+    a <- a + (x - a)/(count + 1)
+    """
+    part = x.dtype.type(1 / (count + 1))
+    for j in range(x.size):
+        average[j] += part * (x[j] - average[j])  # E17

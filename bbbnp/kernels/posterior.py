@@ -1,0 +1,122 @@
+"""The variational posterior: sigma, w = mu + sigma*eps, log q, and their backward (E3, E4, E5).
+
+All five functions of rho that training needs come from one exponential e = exp(-|rho|) and one ratio
+log(1 + e)/e, so that none overflows or loses its digits for any rho:
+
+    sigma     = log(1 + exp(rho))   = exp(min(rho, 0)) m
+    log sigma                       = min(rho, 0) + log m            (-> rho as rho -> -inf)
+    s(rho)    = d sigma/d rho       = exp(min(rho, 0))/(1 + e)
+    r(rho)    = s/sigma             = 1/((1 + e) m)                  (-> 1 as rho -> -inf; the quotient is NaN there)
+
+where m = log(1 + e)/e for rho < 0 and m = rho + e log(1 + e)/e = sigma for rho >= 0.
+"""
+
+from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, ZERO, exp, log, log1p_ratio
+
+
+@kernel(inline=True)
+def _mantissa(rho, e):
+    """softplus(rho) exp(-min(rho, 0)), given e = exp(-abs(rho)): between log 2 and max(1, rho + log 2)."""
+    ratio = log1p_ratio(e)
+    return ratio if rho < ZERO else rho + e * ratio
+
+
+@kernel(inline=True)
+def softplus(rho):
+    """Standard deviation of a weight (E3).
+
+    sigma = log(1 + exp(rho)) = max(rho, 0) + log(1 + exp(-|rho|))
+    """
+    e = exp(-abs(rho))
+    return max(rho, ZERO) + e * log1p_ratio(e)  # E3
+
+
+@kernel(inline=True)
+def logistic(rho):
+    """Derivative of softplus (E3).
+
+    s(rho) = 1/(1 + exp(-rho))
+    """
+    e = exp(-abs(rho))
+    return (e if rho < ZERO else ONE) / (ONE + e)
+
+
+@kernel(inline=True)
+def softplus_backward(dsigma, rho):
+    """Chain rule through sigma = log(1 + exp(rho)) (E3).
+
+    drho = dsigma s(rho), since d sigma/d rho = s(rho) = 1/(1 + exp(-rho))
+    """
+    return dsigma * logistic(rho)
+
+
+@kernel(inline=True)
+def log_softplus(rho):
+    """Log standard deviation (E3).
+
+    log sigma = min(rho, 0) + log m
+    """
+    return min(rho, ZERO) + log(_mantissa(rho, exp(-abs(rho))))
+
+
+@kernel(inline=True)
+def log_softplus_backward(rho):
+    """Derivative of log sigma with respect to rho (E3).
+
+    r(rho) = d log sigma/d rho = s(rho)/sigma
+    """
+    e = exp(-abs(rho))
+    return ONE / ((ONE + e) * _mantissa(rho, e))
+
+
+@kernel(inline=True)
+def reparameterize(mu, rho, eps):
+    """A weight as a function of its parameters and of noise that does not depend on them (E4).
+
+    w = mu + sigma eps
+    """
+    return mu + softplus(rho) * eps  # E4
+
+
+@kernel(inline=True)
+def reparameterize_backward(dw, rho, eps):
+    """Chain rule through w = mu + sigma*eps (E4).
+
+    dmu = dw,  drho = dw eps s(rho)
+    """
+    return dw, softplus_backward(dw * eps, rho)
+
+
+@kernel
+def sample_weights(w, mu, rho, eps):
+    """Fill `w` with mu + sigma*eps (E4).
+
+    Shapes: all (P,).
+    """
+    for j in range(w.size):
+        w[j] = reparameterize(mu[j], rho[j], eps[j])
+
+
+@kernel(reorder=True)
+def log_posterior(rho, eps):
+    """log q(w | mu, rho) at w = mu + sigma*eps, summed over the weights (E5).
+
+    log q = sum_j -log sigma_j - eps_j^2/2 - log(2 pi)/2
+
+    Shapes: both (P,); eps in place of (w - mu)/sigma, which loses eight digits at rho = -20. float64 result.
+    """
+    total = 0.0
+    for j in range(rho.size):
+        total -= log_softplus(rho[j]) + HALF * eps[j] * eps[j]
+    return total - rho.size * HALF_LOG_2PI  # E5
+
+
+@kernel(inline=True)
+def log_posterior_backward(rho, eps):
+    """Partial derivatives of one weight's log q in w, mu and rho, each with the other two held (E5).
+
+    d log q/dw = -eps/sigma,  d log q/dmu = eps/sigma,  d log q/drho = (eps^2 - 1) r(rho)
+    """
+    slope = eps / softplus(rho)
+    return -slope, slope, (eps * eps - ONE) * log_softplus_backward(rho)

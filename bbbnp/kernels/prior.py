@@ -1,0 +1,69 @@
+"""Priors on a weight: a Gaussian (E6) and a scale mixture of Gaussians (E7), log-density and score.
+
+A prior is a tuple of components (log_weight, precision), one a Gaussian, so that their number is known when compiling:
+
+    log_weight = log pi_k - log sigma_k - log(2 pi)/2,     precision = 1/sigma_k^2
+
+One component is the Gaussian prior; two are the paper's spike and slab. The components are added by one rule, which
+never leaves the logarithm:
+
+    log(exp(a) + exp(b)) = a + softplus(b - a),     responsibility of b = s(b - a)
+"""
+
+from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.posterior import logistic, softplus
+from bbbnp.kernels.vectormath import HALF
+
+
+@kernel(inline=True)
+def gaussian_log_density(w, component):
+    """Weighted log-density of one Gaussian component (E6).
+
+    log(pi N(w; 0, sigma^2)) = log pi - log sigma - log(2 pi)/2 - w^2/(2 sigma^2)
+    """
+    log_weight, precision = component
+    return log_weight - HALF * precision * w * w  # E6
+
+
+@kernel(inline=True)
+def gaussian_score(w, component):
+    """Derivative of the Gaussian log-density (E6).
+
+    d log N(w; 0, sigma^2)/dw = -w/sigma^2
+    """
+    return -w * component[1]
+
+
+@kernel(inline=True)
+def mixture_log_density(w, prior):
+    """Log-density of one weight under the scale mixture (E7; paper, equation 7, per weight).
+
+    log P(w) = log sum_k pi_k N(w; 0, sigma_k^2)
+    """
+    total = gaussian_log_density(w, prior[0])
+    for k in range(1, len(prior)):
+        total += softplus(gaussian_log_density(w, prior[k]) - total)  # E7
+    return total
+
+
+@kernel(inline=True)
+def mixture_score(w, prior):
+    """Derivative of the scale mixture's log-density (E7).
+
+    d log P(w)/dw = sum_k r_k (-w/sigma_k^2),  r_k the responsibility of component k for w
+    """
+    total, score = gaussian_log_density(w, prior[0]), gaussian_score(w, prior[0])
+    for k in range(1, len(prior)):
+        odds = gaussian_log_density(w, prior[k]) - total
+        score += logistic(odds) * (gaussian_score(w, prior[k]) - score)
+        total += softplus(odds)
+    return score
+
+
+@kernel(reorder=True)
+def log_prior(w, prior):
+    """log P(w), summed over the weights of a vector of shape (P,), in float64 (E7)."""
+    total = 0.0
+    for j in range(w.size):
+        total += mixture_log_density(w[j], prior)
+    return total
