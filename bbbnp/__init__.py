@@ -1,0 +1,20 @@
+"""Bayes by Backprop (Blundell et al. 2015) with every gradient derived by hand.
+
+Reading order: `bbbnp.reference`, the whole algorithm on one page of NumPy; then the chapters of `bbbnp.kernels`
+(vectormath, noise, posterior, prior, divergence, likelihood, activation, dense, optimizer, elbo, hotloop, predictive);
+then what people meet: `objective`, the free energy as a study interface; `gradcheck` and `exact`, the proofs;
+`estimator` and `model`, the two models; `training` and `prediction`, the loops around the kernels.
+"""
+
+__version__ = "0.1.0"
+
+from bbbnp.architecture import Architecture
+from bbbnp.checkpoint import ModelFileError
+from bbbnp.model import BayesClassifier, BayesRegressor, load
+from bbbnp.objective import (
+    GaussianPrior, Key, Objective, ScaleMixture, free_energy, free_energy_gradient, minibatch_weights, weight_noise)
+from bbbnp.training import DivergenceError
+
+__all__ = [
+    "Architecture", "BayesClassifier", "BayesRegressor", "DivergenceError", "GaussianPrior", "Key", "ModelFileError",
+    "Objective", "ScaleMixture", "free_energy", "free_energy_gradient", "load", "minibatch_weights", "weight_noise"]

@@ -122,8 +122,13 @@ class Objective:
         return elbo.Objective(self.prior.components(dtype), LIKELIHOODS[self.likelihood], self.draws, FORMS[self.form])
 
     def log_noise(self, targets, dtype):
-        """Log deviation of the Gaussian noise, shape (T,)."""
-        return np.log(np.broadcast_to(np.asarray(self.noise, dtype), targets)).astype(dtype)
+        """Log deviation of the Gaussian noise, shape (T,); zero for the likelihoods that do not read it."""
+        if self.likelihood not in ("gaussian", "gaussian_learned"):
+            return np.zeros(targets, dtype)
+        noise = np.atleast_1d(self.noise)
+        if noise.shape not in ((1,), (targets,)):
+            raise ValueError(f"noise={self.noise!r} must be one number, or one for each of {targets} targets")
+        return np.log(np.broadcast_to(noise, targets)).astype(dtype)
 
 
 class Key(NamedTuple):
@@ -248,10 +253,11 @@ def free_energy_gradient(architecture, mu, rho, X, y, *, objective, key=Key()):
     gradient = elbo.Parameters(*(np.zeros_like(array) for array in parameters))
     kl_weight = objective.temperature * objective.minibatch_weight
     parts = elbo.free_energy_gradient(gradient, parameters, network, objective_, batch, key_, kl_weight, ws)
-    dmu, drho, dlog_noise = gradient
-    if objective.likelihood != "gaussian_learned":
-        return FreeEnergyGradient(*_value(parts, objective), dmu, drho, None, None)
-    return FreeEnergyGradient(*_value(parts, objective), dmu, drho, dlog_noise / np.exp(parameters.log_noise), dlog_noise)
+    dnoise = dlog_noise = None
+    if objective.likelihood == "gaussian_learned":
+        dlog_noise = gradient.log_noise
+        dnoise = dlog_noise / np.exp(parameters.log_noise)
+    return FreeEnergyGradient(*_value(parts, objective), gradient.mu, gradient.rho, dnoise, dlog_noise)
 
 
 def weight_noise(key, draw, size):

@@ -1,11 +1,11 @@
-"""The variational free energy and its gradient in mu and rho: the composition of all other kernels (E2, E12, E13, E15).
+"""The variational free energy and its gradient in mu and rho, composed of the other kernels (E2, E12, E13, E15).
 
 For one minibatch, with S draws of the weights (paper, equations 2 and 8),
 
     F = lambda T [log q(w | mu, rho) - log P(w)] - log P(D | w),  averaged over the draws,
 
-lambda the minibatch weight and T the temperature, which come here as one factor `kl_weight` = lambda T. With no draws at
-all (`draws` = 0) the network is an ordinary one: w = mu, no noise, no KL.
+lambda the minibatch weight and T the temperature, which come here as one factor `kl_weight` = lambda T. With no draws
+(`draws` = 0) the network is an ordinary one: w = mu, no noise, no KL.
 """
 
 from typing import NamedTuple

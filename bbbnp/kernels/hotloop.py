@@ -72,25 +72,27 @@ def gather(data, start, stop):
 
 
 @kernel
-def train(trace, state, network, objective, optimizer, data, plan, cursor, ws):
-    """As many steps as `trace` has rows: gradient of the minibatch free energy, then the optimiser (E2, E15, E17).
+def train(steps, history, state, network, objective, optimizer, data, plan, cursor, ws):
+    """Training steps: gradient of the minibatch free energy, then the optimiser (E2, E15, E17).
 
     Parameters
     ----------
-    trace : ndarray, shape (steps, 2), float64
-        Filled with each step's two terms: complexity kl_weight (log q - log P(w)) and misfit -log P(D | w).
+    steps : int
+        How many to take.
+    history : ndarray, shape (epochs, 2), float64
+        Each step adds its two terms to its epoch's row: complexity kl_weight (log q - log P(w)), misfit -log P(D | w).
 
     Returns
     -------
     int
-        Steps taken: fewer than the rows of `trace` when a free energy was not finite.
+        Steps taken: fewer than `steps` when a free energy was not finite.
     """
     parameters, gradient = unpack(state.theta, ws.w.size), unpack(state.dtheta, ws.w.size)
     examples, size = data.order.size, plan.batch_size
     minibatches = (examples + size - 1) // size
     step, epoch, i = cursor.step, cursor.epoch, cursor.batch
-    for k in range(trace.shape[0]):
-        if (i == 0 or k == 0) and minibatches > 1:
+    for taken in range(steps):
+        if (i == 0 or taken == 0) and minibatches > 1:
             shuffle(data.order, cursor.seed, epoch)
         start, stop = i * size, min((i + 1) * size, examples)
         batch = gather(data, start, stop)
@@ -98,9 +100,11 @@ def train(trace, state, network, objective, optimizer, data, plan, cursor, ws):
             plan.minibatch_weights, i, minibatches, stop - start, examples)
         log_q, log_p, log_lik = free_energy_gradient(
             gradient, parameters, network, objective, batch, Key(cursor.seed, step), kl_weight, ws)
-        trace[k, 0], trace[k, 1] = kl_weight * (log_q - log_p), -log_lik
-        if not math.isfinite(trace[k, 0] + trace[k, 1]):
-            return k
+        complexity = kl_weight * (log_q - log_p)
+        if not math.isfinite(complexity - log_lik):
+            return taken
+        history[epoch, 0] += complexity
+        history[epoch, 1] -= log_lik
         if not plan.learn_noise:
             gradient.log_noise[:] = 0
         update(state.theta, state.dtheta, state.first, state.second, optimizer, step)
@@ -109,4 +113,4 @@ def train(trace, state, network, objective, optimizer, data, plan, cursor, ws):
         step, i = step + 1, i + 1
         if i == minibatches:
             epoch, i = epoch + 1, 0
-    return trace.shape[0]
+    return steps

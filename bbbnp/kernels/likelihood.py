@@ -54,6 +54,13 @@ def softmax(p, out):
 
 
 @kernel
+def softmax_rows(p, out):
+    """Fill `p` with the class probabilities of every row of outputs, both of shape (R, C) (E9)."""
+    for n in range(out.shape[0]):
+        softmax(p[n], out[n])
+
+
+@kernel
 def categorical_backward(dout, out, label):
     """Fill `dout`, shape (C,), with the gradient of -log P(label) (E9).
 

@@ -1,0 +1,273 @@
+"""What BayesRegressor and BayesClassifier share: scikit-learn's conventions around the kernels, fitting, and files."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from bbbnp import _check, checkpoint, training
+from bbbnp.architecture import ACTIVATIONS, Architecture
+from bbbnp.kernels import hotloop, optimizer
+from bbbnp.objective import MINIBATCH_WEIGHTS, GaussianPrior, Objective, ScaleMixture, workspace
+from bbbnp.prediction import sample_outputs
+
+OPTIMIZERS = {"sgd": optimizer.SGD, "momentum": optimizer.MOMENTUM, "adam": optimizer.ADAM}
+SCHEDULES = {"constant": optimizer.CONSTANT, "cosine": optimizer.COSINE, "inverse_time": optimizer.INVERSE_TIME}
+PRIORS = {prior.__name__: prior for prior in (GaussianPrior, ScaleMixture)}
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+STATE_ARRAYS = ("theta", "first", "second", "average", "history")
+
+
+class NotFittedError(ValueError, AttributeError):
+    """The model was asked for something that only a fitted one has (scikit-learn's error has the same parents)."""
+
+
+@dataclass(kw_only=True, eq=False)
+class BayesModel:
+    """What both models share; `BayesRegressor` documents the parameters.
+
+    A model adds its likelihood: `_learn_targets`, `_targets`, `_outputs`, `_initial_log_noise`, `_log_scale`,
+    `_scores`, and the names of the arrays it keeps beside the state.
+    """
+
+    hidden: tuple = (100,)
+    activation: str = "relu"
+    prior: object = ScaleMixture()
+    posterior: str = "diagonal"
+    draws: int = 1
+    minibatch_weights: str = "uniform"
+    temperature: float = 1.0
+    epochs: int = 200
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    horizon: int = None
+    average_last: float = 0.0
+    rho_init: float = -5.0
+    standardize: bool = True
+    dtype: str = "float32"
+    prediction_draws: int = 100
+    seed: int = 0
+    progress: bool = None
+
+    # ---- parameters, as scikit-learn asks for them ----
+
+    def get_params(self, deep=True):
+        """Hyper-parameters by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def set_params(self, **params):
+        """Set hyper-parameters by name; returns self."""
+        for name, value in params.items():
+            _check.one_of("parameter", name, self.get_params())
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_tags__(self):
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+        classifier = self._estimator_type == "classifier"
+        return Tags(
+            estimator_type=self._estimator_type, target_tags=TargetTags(required=True, multi_output=not classifier),
+            classifier_tags=ClassifierTags() if classifier else None,
+            regressor_tags=None if classifier else RegressorTags(), input_tags=InputTags())
+
+    def _checked(self):
+        """ValueErrors for hyper-parameters that cannot be, before anything runs."""
+        try:
+            hidden = tuple(self.hidden)
+        except TypeError:
+            raise ValueError(f"hidden={self.hidden!r} must be a tuple of widths, such as (100, 100)") from None
+        for width in hidden:
+            _check.integer("hidden", width, least=1)
+        _check.one_of("activation", self.activation, ACTIVATIONS)
+        _check.one_of("posterior", self.posterior, ("diagonal", "point"))
+        _check.integer("draws", self.draws, least=1, most=2**32 - 1)
+        _check.one_of("minibatch_weights", self.minibatch_weights, MINIBATCH_WEIGHTS)
+        _check.integer("epochs", self.epochs, least=1)
+        _check.integer("batch_size", self.batch_size, least=1)
+        _check.one_of("optimizer", self.optimizer, OPTIMIZERS)
+        _check.real("learning_rate", self.learning_rate, above=0)
+        _check.one_of("schedule", self.schedule, SCHEDULES)
+        if self.horizon is not None:
+            _check.integer("horizon", self.horizon, least=1)
+        _check.real("average_last", self.average_last, least=0, most=1)
+        _check.real("rho_init", self.rho_init)
+        _check.one_of("dtype", self.dtype, ("float32", "float64"))
+        _check.integer("prediction_draws", self.prediction_draws, least=1, most=2**32 - 1)
+        _check.integer("seed", self.seed, least=0)
+        Objective(self.prior, temperature=self.temperature)
+
+    # ---- fitting ----
+
+    def fit(self, X, y, *, validation=None):
+        """Learn the posterior from scratch.
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+        y : array_like, shape (N,) or (N, T)
+        validation : tuple (X, y), optional
+            Watched while training; its scores are kept in `validation_`. It does not change the result.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For hyper-parameters or data that cannot be, before training.
+        DivergenceError
+            When the free energy is not finite any more; the model keeps its last good state.
+        """
+        self._start(X, y)
+        return self._train(X, y, self.epochs, validation)
+
+    def partial_fit(self, X, y, *, epochs=1, validation=None):
+        """Go on training, from where `fit`, Ctrl-C or `load` left it, for a number of epochs more.
+
+        The first call of a new model starts it. The standardisation of the first call stays, so do the classes;
+        the schedule goes on (`epochs` of the model is its horizon), and the bits are those of one long `fit`.
+        """
+        epochs = _check.integer("epochs", epochs, least=1)
+        if not hasattr(self, "state_"):
+            self._start(X, y)
+        return self._train(X, y, self.state_.epoch + epochs, validation)
+
+    def _start(self, X, y):
+        """Everything a fresh model has before its first step."""
+        self._checked()
+        X = _check.matrix("X", X, np.float64)
+        self._learn_targets(y)
+        _check.same_length(X, y)
+        self.n_features_in_ = X.shape[1]
+        self.x_shift_, self.x_scale_ = self._standardization(X)
+        self.architecture_ = Architecture((X.shape[1], *self.hidden, self._outputs()), self.activation)
+        mu = self.architecture_.initial_mu(self.seed, self.dtype)
+        rho = np.full(mu.size, self.rho_init, self.dtype)
+        self.state_ = training.State.initial(mu, rho, self._initial_log_noise(), self.average_last > 0)
+        self.validation_, self.interrupted_ = [], False
+
+    def _standardization(self, columns):
+        """Shift and scale of each column, as they are applied; a constant column keeps its scale."""
+        shift, scale = columns.mean(axis=0), columns.std(axis=0)
+        if not self.standardize:
+            return np.zeros_like(shift), np.ones_like(scale)
+        return shift, np.where(scale > 0, scale, 1.0)
+
+    def _inputs(self, X):
+        X = _check.matrix("X", X, np.float64, columns=self.n_features_in_)
+        return np.ascontiguousarray((X - self.x_shift_) / self.x_scale_, self.dtype)
+
+    def _problem(self, X, y):
+        """Data and settings as kernels take them."""
+        _check.same_length(X, y)
+        x, targets = self._inputs(X), self._targets(y)
+        size = min(self.batch_size, len(x))
+        steps = self.epochs * -(-len(x) // size)
+        objective_ = self._objective()
+        objective = objective_.for_kernels(self.dtype)
+        if self.posterior == "point":
+            objective = objective._replace(draws=0)
+        settings = optimizer.Optimizer(
+            OPTIMIZERS[self.optimizer], float(self.learning_rate), SCHEDULES[self.schedule],
+            float(self.horizon or steps), BETA1, BETA2, EPSILON)
+        data = hotloop.Data(x, targets, np.arange(len(x)), x[:size].copy(), targets[:size].copy())
+        plan = hotloop.Plan(size, MINIBATCH_WEIGHTS[self.minibatch_weights], float(self.temperature),
+                            objective_.likelihood == "gaussian_learned", int(steps * (1 - self.average_last)))
+        return training.Problem(self.architecture_.network, objective, settings, data, plan,
+                                workspace(self.architecture_, size, self.dtype), self.seed)
+
+    def _train(self, X, y, until, validation):
+        problem, before = self._problem(X, y), self.state_.epoch
+        if validation is not None:
+            X_valid, y_valid = validation
+            _check.same_length(self._inputs(X_valid), self._targets(y_valid), "validation X", "validation y")
+
+        def validate(epoch):
+            scores = self._scores(X_valid, y_valid)
+            self.validation_.append({"epoch": epoch, **scores})
+            return ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+
+        try:
+            self.interrupted_ = training.run(problem, self.state_, until, progress=self.progress,
+                                             validate=None if validation is None else validate)
+        finally:  # densities in the user's units, for the epochs completed here
+            self.state_.history[before:self.state_.epoch, 1] += len(X) * self._log_scale()
+        return self
+
+    # ---- what a fitted model knows ----
+
+    def _fitted(self):
+        if not hasattr(self, "state_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(X, y) first")
+        return self.state_
+
+    def _theta(self):
+        """[mu, rho, log_noise] to predict with: the averaged iterates if there are any."""
+        state = self._fitted()
+        return state.average if state.average.any() else state.theta
+
+    @property
+    def mu_(self):
+        """Posterior means, shape (P,); `architecture_.views` cuts them into layers."""
+        return self._theta()[:self.architecture_.size]
+
+    @property
+    def rho_(self):
+        """Posterior deviations before softplus, shape (P,)."""
+        return self._theta()[self.architecture_.size:2 * self.architecture_.size]
+
+    @property
+    def sigma_(self):
+        """Posterior standard deviations, shape (P,); zero for a point estimate."""
+        rho = self.rho_.astype(float)
+        return np.zeros_like(rho) if self.posterior == "point" else np.logaddexp(0, rho)
+
+    @property
+    def free_energy_(self):
+        """The two terms of every completed epoch in nats, `complexity` and `misfit`; their sum is the free energy.
+
+        complexity = temperature (log q - log P(w)), misfit = -log P(D | w) with densities in the user's units
+        """
+        state = self._fitted()
+        terms = np.zeros(state.epoch, [("complexity", float), ("misfit", float)])
+        terms["complexity"], terms["misfit"] = state.history[:state.epoch].T
+        return terms
+
+    def _sample(self, X, draws):
+        """Network outputs, shape (S, N, O), of averaged draws or (draws = 0) of the mean network."""
+        self._fitted()
+        x = self._inputs(X)
+        draws = self.prediction_draws if draws is None else _check.integer("draws", draws, least=0, most=2**32 - 1)
+        draws = 0 if self.posterior == "point" else draws
+        return sample_outputs(self.architecture_, self.mu_, self.rho_, x, draws=draws, seed=self.seed)
+
+    # ---- files ----
+
+    def save(self, path):
+        """Write the model, with all that training needs to go on to the same bits, to one .npz file, atomically."""
+        state = self._fitted()
+        params = self.get_params()
+        params["prior"] = {"kind": type(self.prior).__name__, **vars(self.prior)}
+        settings = {"model": type(self).__name__, "params": params, "step": state.step, "epoch": state.epoch,
+                    "batch": state.batch, "validation": self.validation_, "widths": self.architecture_.widths}
+        own = {name: getattr(self, name) for name in self._own_arrays}
+        checkpoint.write(path, settings, dict(zip(STATE_ARRAYS, state.arrays)) | own)
+
+    @classmethod
+    def restore(cls, settings, arrays):
+        """The model that `save` wrote, from what `checkpoint.read` gives (see `bbbnp.load`)."""
+        params = settings["params"]
+        prior = dict(params.pop("prior"))
+        model = cls(**params | {"hidden": tuple(params["hidden"]), "prior": PRIORS[prior.pop("kind")](**prior)})
+        model._checked()
+        model.architecture_ = Architecture(settings["widths"], model.activation)
+        model.n_features_in_ = model.architecture_.widths[0]
+        counters = settings["step"], settings["epoch"], settings["batch"]
+        theta, first, second, average, history = (arrays[name] for name in STATE_ARRAYS)
+        model.state_ = training.State(theta, first, second, average, *counters, history)
+        model.validation_, model.interrupted_ = settings["validation"], False
+        for name in cls._own_arrays:
+            setattr(model, name, arrays[name])
+        return model

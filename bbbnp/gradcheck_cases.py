@@ -1,0 +1,205 @@
+"""What `bbbnp gradcheck` checks: every kernel with a backward, and the training path in all its combinations.
+
+The path is `free_energy_gradient`, the code that trains, with the noise fixed by its key, two draws, a temperature, and
+layer widths that all differ. `reference.py` is checked by a complex step where it is analytic.
+"""
+
+import itertools
+
+import numpy as np
+
+from bbbnp import reference
+from bbbnp.architecture import ACTIVATIONS, Architecture
+from bbbnp.gradcheck import Row, complex_step_gradient, numerical_gradient, worst_entry
+from bbbnp.kernels import activation, dense, divergence, likelihood, posterior, prior
+from bbbnp.kernels.dense import network_forward
+from bbbnp.objective import (
+    FORMS, LIKELIHOODS, GaussianPrior, Key, MINIBATCH_WEIGHTS, Objective, ScaleMixture, free_energy,
+    free_energy_gradient, minibatch_weights, output_width, weight_noise, workspace)
+
+PRIORS = {"gaussian": GaussianPrior(0.7), "mixture": ScaleMixture(0.25, 1.0, 0.1)}
+EQUATION_OF_FORM = {"short": "E13", "paper": "E12"}
+BATCH_SIZES = (7, 7, 5)  # of an epoch of three; the second minibatch is the one that is checked
+TARGETS = 2
+STEP = 0.02
+
+
+def _data(rng, likelihood_name, inputs, rows):
+    """Inputs and targets that suit the likelihood."""
+    x = rng.normal(size=(rows, inputs))
+    if likelihood_name == "categorical":
+        return x, rng.integers(0, TARGETS, (rows, 1)).astype(float)
+    if likelihood_name == "bernoulli":
+        return x, rng.integers(0, 2, (rows, TARGETS)).astype(float)
+    return x, rng.normal(size=(rows, TARGETS))
+
+
+def path_case(prior_name, likelihood_name, activation_name, weights_name, *, form="short", hidden=(4, 5), seed=0):
+    """Architecture, mu, rho, x, y, objective and key of one combination."""
+    rng = np.random.default_rng(seed)
+    architecture = Architecture((3, *hidden, output_width(likelihood_name, TARGETS)), activation_name)
+    mu = architecture.initial_mu(seed) + 0.1 * rng.normal(size=architecture.size)
+    rho = -1.5 + rng.normal(size=architecture.size)
+    x, y = _data(rng, likelihood_name, 3, BATCH_SIZES[1])
+    objective = Objective(
+        PRIORS[prior_name], likelihood_name, noise=(0.6, 0.9), draws=2, temperature=0.7, form=form,
+        minibatch_weight=float(minibatch_weights(weights_name, BATCH_SIZES)[1]))
+    return architecture, mu, rho, x, y, objective, Key(seed=seed, step=3)
+
+
+def _signs(architecture, mu, rho, x, key, draws):
+    """Sign pattern of all hidden units under every draw: what must not change under a ReLU."""
+    ws, hidden = workspace(architecture, len(x), np.float64), len(x) * sum(architecture.widths[1:-1])
+    patterns = []
+    for draw in range(draws):
+        posterior.sample_weights(ws.w, mu, rho, weight_noise(key, draw, mu.size).astype(float))
+        network_forward(ws.outputs, architecture.network, ws.w, x)
+        patterns.append(ws.outputs[:hidden] > 0)
+    return np.concatenate(patterns)
+
+
+def path_blocks(architecture):
+    """Names and sizes of the blocks of [mu, rho]: weights and biases of each layer."""
+    return [(f"{parameter} of {kind}{depth}", array.size) for parameter in ("mu", "rho")
+            for depth, pair in enumerate(architecture.views(np.zeros(architecture.size)), start=1)
+            for kind, array in zip("Wb", pair)]
+
+
+def path_numeric(architecture, mu, rho, x, y, objective, key):
+    """Numerical gradient of the training path's free energy in [mu, rho]."""
+    def value(theta):
+        return free_energy(architecture, *np.split(theta, 2), x, y, objective=objective, key=key).value
+
+    def same_branch(theta):
+        return np.array_equal(_signs(architecture, *np.split(theta, 2), x, key, objective.draws), signs)
+
+    signs = _signs(architecture, mu, rho, x, key, objective.draws)
+    kinks = same_branch if architecture.activation == "relu" else None
+    return numerical_gradient(value, np.concatenate([mu, rho]), STEP, kinks)
+
+
+def noise_numeric(architecture, mu, rho, x, y, objective, key):
+    """Numerical gradient in the log deviations of the Gaussian noise."""
+    def value(log_noise):
+        moved = Objective(objective.prior, objective.likelihood, tuple(np.exp(log_noise)), objective.draws,
+                          objective.minibatch_weight, objective.temperature)
+        return free_energy(architecture, mu, rho, x, y, objective=moved, key=key).value
+
+    return numerical_gradient(value, np.log(objective.noise), STEP)
+
+
+def path_rows(hidden=(4, 5)):
+    """A row for each prior, likelihood, activation, minibatch weight and form of the gradient."""
+    for names in itertools.product(PRIORS, LIKELIHOODS, ACTIVATIONS, MINIBATCH_WEIGHTS):
+        case = path_case(*names, hidden=hidden)
+        numeric, blocks = path_numeric(*case), path_blocks(case[0])
+        if names[1] == "gaussian_learned":
+            numeric = np.concatenate([numeric, noise_numeric(*case)])
+            blocks = [*blocks, ("log_noise", TARGETS)]
+        for form in FORMS:
+            *arguments, objective, key = path_case(*names, form=form, hidden=hidden)
+            result = free_energy_gradient(*arguments, objective=objective, key=key)
+            g = np.concatenate([result.dmu, result.drho] + [result.dlog_noise] * (result.dlog_noise is not None))
+            yield Row(f"training path: {', '.join(names)}", EQUATION_OF_FORM[form], g.size,
+                      *worst_entry(g, numeric, blocks))
+
+
+def reference_rows():
+    """`reference.py` by a complex step, for each prior, likelihood and activation."""
+    for names in itertools.product(PRIORS, LIKELIHOODS, ACTIVATIONS):
+        architecture, mu, rho, x, y, objective, key = path_case(*names, "uniform")
+        pairs = [(1.0, 0.7)] if names[0] == "gaussian" else [(0.25, 1.0), (0.75, 0.1)]
+        eps = np.array([weight_noise(key, draw, mu.size) for draw in range(objective.draws)], float)
+        rest = (x, y, eps, architecture.widths, names[2], pairs, names[1].removesuffix("_learned"),
+                objective.temperature * objective.minibatch_weight)
+        log_noise = np.log(objective.noise)
+        numeric = complex_step_gradient(
+            lambda theta: reference.free_energy(*np.split(theta, [mu.size, 2 * mu.size]), *rest),
+            np.concatenate([mu, rho, log_noise]))
+        g = np.concatenate(reference.free_energy_gradient(mu, rho, log_noise, *rest))
+        yield Row(f"reference, complex step: {', '.join(names)}", "E13", g.size,
+                  *worst_entry(g, numeric, [*path_blocks(architecture), ("log_noise", TARGETS)]))
+
+
+def kernel_rows(seed=1):
+    """A row for each kernel that has a backward."""
+    rng = np.random.default_rng(seed)
+    rho, eps, mu, dw = rng.normal(size=(4, 9))
+    mixture, gaussian = (PRIORS[name].components(float) for name in ("mixture", "gaussian"))
+
+    def row(what, equation, f, x, g, step=STEP):
+        return Row(what, equation, x.size, *worst_entry(g, numerical_gradient(f, x, step)))
+
+    def each(function):  # a scalar kernel on every entry
+        return lambda *arrays: np.array([function(*entries) for entries in zip(*arrays)])
+
+    yield row("softplus", "E3", lambda r: dw @ each(posterior.softplus)(r), rho,
+              each(posterior.softplus_backward)(dw, rho))
+    yield row("log_softplus", "E3", lambda r: each(posterior.log_softplus)(r).sum(), rho,
+              each(posterior.log_softplus_backward)(rho))
+    yield row("reparameterize in mu, rho", "E4",
+              lambda z: dw @ each(posterior.reparameterize)(z[:9], z[9:], eps), np.concatenate([mu, rho]),
+              each(posterior.reparameterize_backward)(dw, rho, eps).T.ravel())
+    yield row("log_posterior in w, mu, rho", "E5",
+              lambda z: posterior.log_posterior(z[18:], (z[:9] - z[9:18]) / each(posterior.softplus)(z[18:])),
+              np.concatenate([mu + each(posterior.softplus)(rho) * eps, mu, rho]),
+              each(posterior.log_posterior_backward)(rho, eps).T.ravel())
+    for name, equation, components in (("gaussian", "E6", gaussian), ("mixture", "E7", mixture)):
+        yield row(f"log_prior, {name}", equation, lambda w: prior.log_prior(w, components), mu,
+                  np.array([prior.mixture_score(w, components) for w in mu]))
+    dmu, drho = np.empty(9), np.empty(9)
+    divergence.kl_to_gaussian_backward(dmu, drho, mu, rho, 0.7)
+    yield row("kl_to_gaussian in mu, rho", "E14", lambda z: divergence.kl_to_gaussian(z[:9], z[9:], 0.7),
+              np.concatenate([mu, rho]), np.concatenate([dmu, drho]))
+    yield from _likelihood_rows(rng, row)
+    yield from _layer_rows(rng, row)
+
+
+def _likelihood_rows(rng, row):
+    """E8 and E9: gradient of minus the log-likelihood in the outputs, and in the log noise."""
+    for name in ("gaussian_learned", "gaussian_input", "categorical", "bernoulli"):
+        _, y = _data(rng, name, 1, 6)
+        out, code = rng.normal(size=(6, output_width(name, TARGETS))), LIKELIHOODS[name]
+        log_noise, rows, dout, dlog_noise = np.array([-0.4, 0.3]), np.empty(6), np.empty_like(out), np.zeros(2)
+        likelihood.log_likelihood_backward(dout, dlog_noise, code, out, y, log_noise)
+        size = out.size if name != "gaussian_learned" else out.size + 2
+
+        def loss(z):
+            return -likelihood.log_likelihood(
+                rows, code, z[:out.size].reshape(out.shape), y, z[out.size:] if size > out.size else log_noise)
+
+        yield row(f"log_likelihood, {name}", "E8" if "gaussian" in name else "E9", loss,
+                  np.concatenate([out.ravel(), log_noise])[:size], np.concatenate([dout.ravel(), dlog_noise])[:size])
+
+
+def _layer_rows(rng, row):
+    """E10 and E11: the dense layer in x, W and b, and each activation away from its kink."""
+    x, w, b, dy = rng.normal(size=(4, 3)), rng.normal(size=(3, 5)), rng.normal(size=5), rng.normal(size=(4, 5))
+    dx, dw, db, y = np.empty_like(x), np.empty_like(w), np.empty_like(b), np.empty_like(dy)
+    dense.dense_backward_input(dx, dy, w)
+    dense.dense_backward_weights(dw, db, dy, x)
+
+    def weighted(z):
+        dense.dense_forward(y, z[:12].reshape(4, 3), z[12:27].reshape(3, 5), z[27:])
+        return np.sum(dy * y)
+
+    yield row("dense in x, W, b", "E10", weighted, np.concatenate([x.ravel(), w.ravel(), b]),
+              np.concatenate([dx.ravel(), dw.ravel(), db]))
+    for name, code in ACTIVATIONS.items():
+        z = rng.choice([-1, 1], 8) * rng.uniform(0.1, 2, 8)
+        dh, h = rng.normal(size=8), z.copy()
+        activation.activation_forward(h, code)
+        g = dh.copy()
+        activation.activation_backward(g, h, code)
+
+        def weighted_output(z):
+            h = z.copy()
+            activation.activation_forward(h, code)
+            return dh @ h
+
+        yield row(f"activation, {name}", "E11", weighted_output, z, g)
+
+
+def all_rows(hidden=(4, 5)):
+    """Every check, as an iterator over rows."""
+    return itertools.chain(kernel_rows(), reference_rows(), path_rows(hidden))

@@ -1,0 +1,139 @@
+"""The predictive distribution: draws of the weights averaged, its aleatoric and epistemic parts (E1, E18)."""
+
+import numpy as np
+
+from bbbnp import _check
+from bbbnp.kernels import likelihood, noise, predictive
+from bbbnp.kernels.dense import network_forward
+from bbbnp.kernels.elbo import Parameters
+from bbbnp.objective import LIKELIHOODS, workspace
+
+ROWS_AT_ONCE = 1024
+
+
+def sample_outputs(architecture, mu, rho, X, *, draws, seed=0):
+    """Network outputs under draws of the weights (E4, E10).
+
+    Parameters
+    ----------
+    architecture : Architecture
+    mu, rho : ndarray, shape (P,)
+    X : ndarray, shape (N, D), C-contiguous, of the dtype of `mu`
+    draws : int
+        Number S of draws; 0 gives the one output of the mean network, w = mu.
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (S, N, O), or (1, N, O) for the mean network
+    """
+    ws = workspace(architecture, min(len(X), ROWS_AT_ONCE), mu.dtype)
+    samples = np.empty((max(draws, 1), len(X), architecture.widths[-1]), mu.dtype)
+    if draws > 0:
+        parameters = Parameters(mu, rho, mu[:0])
+        predictive.predict_draws(samples, parameters, architecture.network, X, seed, ws)
+    else:
+        for start in range(0, len(X), ROWS_AT_ONCE):
+            rows = X[start:start + ROWS_AT_ONCE]
+            samples[0, start:start + ROWS_AT_ONCE] = network_forward(ws.outputs, architecture.network, mu, rows)
+    return samples
+
+
+class RegressionDistribution:
+    """Predictive distribution of a regression: a mixture of one Gaussian for each draw of the weights, in user's units.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (N,) or (N, T)
+    aleatoric, epistemic : ndarray, like `mean`
+        The two parts of the predictive variance: noise that no amount of data removes, and doubt about the weights
+        that data would remove (E18).
+    samples : ndarray, shape (S, N) or (S, N, T)
+        One target drawn for each draw of the weights, observation noise included.
+    """
+
+    def __init__(self, outputs, log_noise, likelihood_name, *, shift, scale, flat, seed):
+        targets = len(shift)
+        self._outputs, self._log_noise, self._code = outputs, log_noise, LIKELIHOODS[likelihood_name]
+        self._shift, self._scale, self._flat = shift, scale, flat
+        f = outputs[..., :targets].astype(float)
+        log_deviation = outputs[..., targets:] if self._code == likelihood.GAUSSIAN_INPUT else log_noise
+        deviation = np.broadcast_to(np.exp(log_deviation.astype(float)), f.shape)
+        eps = np.empty(f.size, np.float32)
+        noise.normals(eps, seed, noise.OBSERVATION, 0, 0)
+        mean, aleatoric, epistemic = (np.empty(f.shape[1:]) for _ in range(3))
+        predictive.predictive_moments(mean, aleatoric, epistemic, f, deviation**2)
+        self.mean = self._shaped(shift + scale * mean)
+        self.aleatoric, self.epistemic = self._shaped(scale**2 * aleatoric), self._shaped(scale**2 * epistemic)
+        self.samples = self._shaped(shift + scale * (f + deviation * eps.reshape(f.shape)))
+
+    def _shaped(self, array):
+        return array[..., 0] if self._flat else array
+
+    @property
+    def std(self):
+        """Predictive standard deviation, sqrt(aleatoric + epistemic)."""
+        return np.sqrt(self.aleatoric + self.epistemic)
+
+    def quantile(self, q):
+        """Quantiles of the predictive distribution, over `samples`.
+
+        Parameters
+        ----------
+        q : float or sequence of float
+            Levels in [0, 1].
+
+        Returns
+        -------
+        ndarray, shape (..., N) or (..., N, T), the levels first
+        """
+        return np.quantile(self.samples, q, axis=0)
+
+    def interval(self, level):
+        """Lower and upper end of the central interval that should hold the part `level`, in (0, 1), of targets."""
+        level = _check.real("level", level, above=0, most=1)
+        return self.quantile([(1 - level) / 2, (1 + level) / 2])
+
+    def log_density(self, y):
+        """Log predictive density of targets, averaged over the draws (E1).
+
+        Parameters
+        ----------
+        y : array_like, shape (N,) or (N, T)
+
+        Returns
+        -------
+        ndarray, shape (N,), nats; the density is in the user's units
+        """
+        y = np.asarray(y, float).reshape(len(self.mean), -1)
+        z = np.ascontiguousarray((y - self._shift) / self._scale)
+        log_lik, result = np.empty(self._outputs.shape[:2]), np.empty(len(y))
+        log_noise = self._log_noise.astype(float)
+        for rows, out in zip(log_lik, self._outputs):
+            likelihood.log_likelihood(rows, self._code, out.astype(float), z, log_noise)
+        predictive.log_predictive(result, log_lik)
+        return result - np.log(self._scale).sum()
+
+
+class ClassDistribution:
+    """Predictive distribution of a classification: class probabilities averaged over draws of the weights.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (N, C)
+        Predictive probabilities.
+    aleatoric, epistemic : ndarray, shape (N,)
+        The two parts of the predictive entropy, in nats: the mean entropy of the draws, and the mutual information
+        of label and weights (E18).
+    samples : ndarray, shape (S, N, C)
+        Class probabilities under each draw.
+    """
+
+    def __init__(self, outputs, likelihood_name):
+        shape = outputs.shape
+        if likelihood_name == "bernoulli":  # the log-odds f are the softmax of (0, f)
+            outputs, shape = np.concatenate([np.zeros_like(outputs), outputs], axis=2), (*shape[:2], 2)
+        self.samples = np.empty(shape)
+        likelihood.softmax_rows(self.samples.reshape(-1, shape[2]), outputs.astype(float).reshape(-1, shape[2]))
+        self.mean, self.aleatoric, self.epistemic = np.empty(shape[1:]), np.empty(shape[1]), np.empty(shape[1])
+        predictive.entropy_split(self.mean, self.aleatoric, self.epistemic, self.samples)

@@ -1,0 +1,170 @@
+"""The loop around the hot loop: slices of about a tenth of a second, and between them progress, validation, Ctrl-C.
+
+A compiled call cannot be interrupted, so the hot loop is called in slices. How many steps a slice has depends on the
+clock; what a step computes does not. A slice that ends in a free energy that is not finite is undone.
+"""
+
+import contextlib
+from dataclasses import dataclass, field
+import signal
+import threading
+import time
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from bbbnp.kernels import elbo, hotloop
+from bbbnp.kernels.dense import Network
+from bbbnp.kernels.optimizer import Optimizer
+
+SLICE_SECONDS = 0.1
+VALIDATIONS = 100  # at most this many looks at the validation data in one call
+
+
+class DivergenceError(ArithmeticError):
+    """The free energy is not finite any more; the last good state was kept."""
+
+
+class Problem(NamedTuple):
+    """Everything of a training call that does not change during it, as kernels take it."""
+
+    network: Network
+    objective: elbo.Objective
+    optimizer: Optimizer
+    data: hotloop.Data
+    plan: hotloop.Plan
+    ws: elbo.Workspace
+    seed: int
+
+    @property
+    def minibatches(self):
+        """Number M of minibatches in an epoch."""
+        return -(-len(self.data.x) // self.plan.batch_size)
+
+
+@dataclass
+class State:
+    """All that training changes: the vector [mu, rho, log_noise] and its moments, the counters, the record of epochs.
+
+    `history` has a row of complexity and misfit for every epoch, each the sum over its minibatches.
+    """
+
+    theta: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    average: np.ndarray
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    history: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+
+    @classmethod
+    def initial(cls, mu, rho, log_noise, averaging):
+        """State before the first step; all vectors in the precision of `mu`."""
+        theta = np.concatenate([mu, rho, log_noise]).astype(mu.dtype)
+        empty = np.zeros(theta.size if averaging else 0, theta.dtype)
+        return cls(theta, np.zeros_like(theta), np.zeros_like(theta), empty)
+
+    @property
+    def arrays(self):
+        """The arrays, in the order of the fields."""
+        return self.theta, self.first, self.second, self.average, self.history
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """Yield an Event that Ctrl-C sets, so that a slice ends whole; a second Ctrl-C raises KeyboardInterrupt."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def on_interrupt(*_):
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def run(problem, state, until, *, validate=None, progress=None):
+    """Train until `until` epochs are completed, Ctrl-C, or divergence; `state` is changed in place.
+
+    Parameters
+    ----------
+    problem : Problem
+    state : State
+    until : int
+        Number of epochs that are to be complete, counted from the very first.
+    validate : callable, optional
+        Called with the number of completed epochs, at most `VALIDATIONS` times; returns a short text to show.
+    progress : bool, optional
+        Show a bar; left out, on a terminal only.
+
+    Returns
+    -------
+    bool
+        Whether training was interrupted.
+
+    Raises
+    ------
+    DivergenceError
+        At a free energy that is not finite; `state` is then that of the last good slice.
+    """
+    every = max(1, -(-(until - state.epoch) // VALIDATIONS))
+    steps, dtheta, shown = 1, np.zeros_like(state.theta), ""
+    state.history = np.vstack([state.history[:until], np.zeros((max(until - len(state.history), 0), 2))])
+    with _interruptible() as stop, tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
+                                        disable=None if progress is None else not progress) as bar:
+        while state.epoch < until and not stop.is_set():
+            goal = until if validate is None else min(until, (state.epoch // every + 1) * every)
+            left = (goal - state.epoch) * problem.minibatches - state.batch
+            before, begun = state.epoch, time.perf_counter()
+            _slice(problem, state, min(steps, left), dtheta)
+            seconds = time.perf_counter() - begun
+            steps = max(1, min(2 * steps, int(min(steps, left) * SLICE_SECONDS / max(seconds, 1e-9))))
+            bar.update(state.epoch - before)
+            if state.epoch > before:
+                if validate is not None and state.epoch == goal:
+                    shown = ", validation " + validate(state.epoch)
+                bar.set_postfix_str(f"free energy {state.history[state.epoch - 1].sum():.4g}{shown}", refresh=False)
+        return stop.is_set()
+
+
+def _slice(problem, state, steps, dtheta):
+    """`steps` steps of the hot loop, or none and a DivergenceError."""
+    good = [array.copy() for array in state.arrays]
+    theta, first, second, average, history = state.arrays
+    taken = hotloop.train(
+        steps, history, hotloop.State(theta, dtheta, first, second, average), problem.network, problem.objective,
+        problem.optimizer, problem.data, problem.plan,
+        hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws)
+    if taken < steps:
+        for array, copy in zip(state.arrays, good):
+            array[:] = copy
+        raise _divergence(problem, state, state.step + taken)
+    state.step += steps
+    state.epoch, state.batch = divmod(state.epoch * problem.minibatches + state.batch + steps, problem.minibatches)
+
+
+def _divergence(problem, state, step):
+    """The error that says where it happened, what is likely wrong and what to try."""
+    start, where = 0, "in the log-likelihood of the outputs"
+    for depth, (k, n) in enumerate(zip(problem.network.widths, problem.network.widths[1:]), start=1):
+        w = problem.ws.w[start:start + (k + 1) * n]
+        if not np.isfinite(w).all():
+            where = f"first in the weights of layer {depth}"
+            break
+        if np.abs(w).max() > 1e6:
+            where = f"first in layer {depth}, whose largest weight is {np.abs(w).max():.1e}"
+            break
+        start += (k + 1) * n
+    optimizer = problem.optimizer
+    return DivergenceError(
+        f"the free energy is not finite at step {step} (epoch {state.epoch + 1}), {where}. The likely cause is too "
+        f"large a step: try learning_rate={optimizer.learning_rate / 10:g} in place of {optimizer.learning_rate:g}, a "
+        "lower rho_init or inputs of unit scale. The model keeps its last good state.")
