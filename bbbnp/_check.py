@@ -13,13 +13,13 @@ def integer(name, value, *, least, most=2**63 - 1):
     return int(value)
 
 
-def real(name, value, *, above=-np.inf, least=-np.inf, most=np.inf):
-    """`value` as a finite float within bounds, or a ValueError."""
-    bounds = [f"greater than {above:g}"] * (above > -np.inf) + [f"at least {least:g}"] * (least > -np.inf)
-    bounds += [f"at most {most:g}"] * (most < np.inf)
+def real(name, value, *, above=-np.inf, below=np.inf, least=-np.inf, most=np.inf):
+    """`value` as a finite float within open or closed bounds, or a ValueError."""
     good = isinstance(value, numbers.Real) and not isinstance(value, bool) and np.isfinite(value)
-    if not good or value <= above or not least <= value <= most:
-        raise ValueError(f"{name}={value!r} must be a finite number" + "".join(f", {b}" for b in bounds))
+    if not good or not above < value < below or not least <= value <= most:
+        limits = {"greater than": above, "less than": below, "at least": least, "at most": most}
+        bounds = [f", {text} {limit:g}" for text, limit in limits.items() if np.isfinite(limit)]
+        raise ValueError(f"{name}={value!r} must be a finite number" + "".join(bounds))
     return float(value)
 
 

@@ -58,7 +58,7 @@ class RegressionDistribution:
         self._shift, self._scale, self._flat = shift, scale, flat
         f = outputs[..., :targets].astype(float)
         log_deviation = outputs[..., targets:] if self._code == likelihood.GAUSSIAN_INPUT else log_noise
-        deviation = np.broadcast_to(np.exp(log_deviation.astype(float)), f.shape)
+        deviation = np.exp(np.broadcast_to(log_deviation.astype(float), f.shape))
         eps = np.empty(f.size, np.float32)
         noise.normals(eps, seed, noise.OBSERVATION, 0, 0)
         mean, aleatoric, epistemic = (np.empty(f.shape[1:]) for _ in range(3))
@@ -66,6 +66,7 @@ class RegressionDistribution:
         self.mean = self._shaped(shift + scale * mean)
         self.aleatoric, self.epistemic = self._shaped(scale**2 * aleatoric), self._shaped(scale**2 * epistemic)
         self.samples = self._shaped(shift + scale * (f + deviation * eps.reshape(f.shape)))
+        self._means, self._deviations = shift + scale * f, scale * deviation
 
     def _shaped(self, array):
         return array[..., 0] if self._flat else array
@@ -76,23 +77,31 @@ class RegressionDistribution:
         return np.sqrt(self.aleatoric + self.epistemic)
 
     def quantile(self, q):
-        """Quantiles of the predictive distribution, over `samples`.
+        """Quantile of the predictive mixture itself, by bisection of its distribution function.
 
         Parameters
         ----------
-        q : float or sequence of float
-            Levels in [0, 1].
+        q : float
+            Level in (0, 1).
 
         Returns
         -------
-        ndarray, shape (..., N) or (..., N, T), the levels first
+        ndarray, shape (N,) or (N, T)
         """
-        return np.quantile(self.samples, q, axis=0)
+        from scipy.special import ndtr, ndtri
+        q = _check.real("q", q, above=0, below=1)
+        ends = self._means + ndtri(q) * self._deviations  # each draw's own quantile: they enclose the mixture's
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        for _ in range(60):
+            middle = (low + high) / 2
+            below = ndtr((middle - self._means) / self._deviations).mean(axis=0) < q
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return self._shaped(middle)
 
     def interval(self, level):
         """Lower and upper end of the central interval that should hold the part `level`, in (0, 1), of targets."""
-        level = _check.real("level", level, above=0, most=1)
-        return self.quantile([(1 - level) / 2, (1 + level) / 2])
+        level = _check.real("level", level, above=0, below=1)
+        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
 
     def log_density(self, y):
         """Log predictive density of targets, averaged over the draws (E1).

@@ -2,6 +2,9 @@
 
 A compiled call cannot be interrupted, so the hot loop is called in slices. How many steps a slice has depends on the
 clock; what a step computes does not. A slice that ends in a free energy that is not finite is undone.
+
+BLAS is held to one thread while training: the workers of OpenBLAS spin after each of the many small products, which
+made a step of 1-100-100-1 a hundred times slower on a busy machine of two cores.
 """
 
 import contextlib
@@ -12,6 +15,8 @@ import time
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401  (the BLAS behind np.dot in kernels: loaded here, to be limited below)
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from bbbnp.kernels import elbo, hotloop
@@ -118,8 +123,9 @@ def run(problem, state, until, *, validate=None, progress=None):
     every = max(1, -(-(until - state.epoch) // VALIDATIONS))
     steps, dtheta, shown = 1, np.zeros_like(state.theta), ""
     state.history = np.vstack([state.history[:until], np.zeros((max(until - len(state.history), 0), 2))])
-    with _interruptible() as stop, tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
-                                        disable=None if progress is None else not progress) as bar:
+    bar = tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
+               disable=None if progress is None else not progress)
+    with _interruptible() as stop, threadpool_limits(1, user_api="blas"), bar:
         while state.epoch < until and not stop.is_set():
             goal = until if validate is None else min(until, (state.epoch // every + 1) * every)
             left = (goal - state.epoch) * problem.minibatches - state.batch

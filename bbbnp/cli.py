@@ -1,0 +1,157 @@
+"""The command line: ``bbbnp regression``, ``gradcheck``, ``report``.
+
+Exit codes: 0 done, 1 failed, 2 wrong use; an error is one line.
+"""
+
+import argparse
+import json
+from pathlib import Path
+import sys
+
+import bbbnp
+from bbbnp.estimator import OPTIMIZERS, SCHEDULES
+from bbbnp.architecture import ACTIVATIONS
+from bbbnp.objective import GaussianPrior, MINIBATCH_WEIGHTS, ScaleMixture
+
+
+def _widths(text):
+    """"100,50" as (100, 50)."""
+    try:
+        return tuple(int(width) for width in text.split(",") if width)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of widths, such as 100 or 100,50") from None
+
+
+def _noise(text):
+    """A number, or one of the names."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _regression_arguments(parser):
+    from bbbnp.experiments.regression import DATASETS, DEFAULTS
+    parser.add_argument("--data", choices=DATASETS, default=DATASETS[0],
+                        help="noise as in the paper's figure (additive, deviation 0.05) or as in its text")
+    parser.add_argument("--n", type=int, default=600, help="training points, on [0, 0.5] (default 600)")
+    parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder of results (default pictures)")
+    parser.add_argument("--hidden", type=_widths, default=DEFAULTS["hidden"], metavar="W[,W...]",
+                        help="widths of the hidden layers (default 50)")
+    parser.add_argument("--activation", choices=ACTIVATIONS, default="relu")
+    parser.add_argument("--prior", choices=("mixture", "gaussian"), default="mixture",
+                        help="on every weight: scale mixture (equation 7) or one Gaussian")
+    parser.add_argument("--pi", type=float, default=0.5, help="mixture: weight of the slab (default 0.5)")
+    parser.add_argument("--sigma1", type=float, default=1.0,
+                        help="deviation of the slab, or of the Gaussian prior (default 1)")
+    parser.add_argument("--sigma2", type=float, default=ScaleMixture().sigma2,
+                        help="mixture: deviation of the spike (default e^-6)")
+    parser.add_argument("--noise", type=_noise, default="learned",
+                        help="of the likelihood: learned (default), input (an output of the network), or a deviation")
+    parser.add_argument("--draws", type=int, default=1, help="weight draws a step (default 1)")
+    parser.add_argument("--minibatch-weights", choices=MINIBATCH_WEIGHTS, default="uniform",
+                        help="part of the KL that each minibatch carries (section 3.4)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="factor on the KL (default 1: the posterior)")
+    parser.add_argument("--epochs", type=int, default=DEFAULTS["epochs"], help="default %(default)s")
+    parser.add_argument("--batch-size", type=int, default=128, help="default %(default)s")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
+    parser.add_argument("--learning-rate", type=float, default=DEFAULTS["learning_rate"], help="default %(default)s")
+    parser.add_argument("--schedule", choices=SCHEDULES, default="cosine")
+    parser.add_argument("--rho-init", type=float, default=-5.0, help="sigma starts at log(1 + e^rho) (default -5)")
+    parser.add_argument("--prediction-draws", type=int, default=DEFAULTS["prediction_draws"],
+                        help="weight draws a prediction averages (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def _regression(options):
+    from bbbnp.experiments import regression
+    params = vars(options)
+    for name in ("command", "run"):
+        del params[name]
+    pi, sigma1, sigma2 = params.pop("pi"), params.pop("sigma1"), params.pop("sigma2")
+    gaussian = params.pop("prior") == "gaussian"
+    prior = GaussianPrior(sigma1) if gaussian else ScaleMixture(pi, sigma1, sigma2)
+    out = params.pop("out")
+    result = regression.run(out, prior=prior, **params)
+    print(f"{'':25}{'Bayes by Backprop':>20}{'ordinary network':>20}")
+    rows = [("held-out log-likelihood", "held_out_log_likelihood"), ("coverage of 50 %", "coverage_50"),
+            ("coverage of 95 %", "coverage_95"), ("training seconds", "training_s")]
+    for label, key in rows:
+        print(f"{label:25}" + "".join(f"{result[model][key]:20.3f}" for model in ("bayes", "ordinary")))
+    for x in result["bayes"]["width_95"]:
+        print(f"{f'95 % band at x = {x}':25}"
+              + "".join(f"{result[model]['width_95'][x]:20.3f}" for model in ("bayes", "ordinary")))
+    print(f"figure and numbers are in {out}/")
+    return 0
+
+
+def _gradcheck_arguments(parser):
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON too")
+    parser.add_argument("--hidden", type=_widths, default=(4, 5), metavar="W[,W...]",
+                        help="hidden widths of the networks that are checked (default 4,5)")
+
+
+def _gradcheck(options):
+    from tqdm import tqdm
+    from bbbnp import gradcheck, gradcheck_cases
+    if options.json:
+        options.json.touch()
+    rows = list(tqdm(gradcheck_cases.all_rows(options.hidden), desc="gradients", unit=" checks", disable=None,
+                     leave=False))
+    worst = max(row.worst for row in rows)
+    print(gradcheck.table(rows))
+    print(f"{len(rows)} gradients, worst relative error {worst:.1e}, bound {gradcheck.TOLERANCE:.0e}")
+    if options.json:
+        options.json.write_text(json.dumps({"worst": worst, "rows": [row._asdict() for row in rows]}, indent=1) + "\n")
+    return 0 if worst <= gradcheck.TOLERANCE else 1
+
+
+def _report_arguments(parser):
+    parser.add_argument("--readme", type=Path, default=Path("README.md"), help="file to write into (default README.md)")
+    parser.add_argument("--results", type=Path, default=Path("pictures"), help="folder of JSON results")
+    parser.add_argument("--check", action="store_true", help="only say whether it is up to date: exit 1 if not")
+
+
+def _report(options):
+    from bbbnp.experiments import report
+    return report.run(options.readme, options.results, check=options.check)
+
+
+COMMANDS = {
+    "regression": (_regression_arguments, _regression, "Figure 5: a regression that knows what it does not know",
+                   "Train a Bayesian network by Bayes by Backprop and an ordinary one on the paper's curve; write the "
+                   "figure and its numbers. Vary anything: fewer points, another prior, no temperature, and look."),
+    "gradcheck": (_gradcheck_arguments, _gradcheck, "every hand-written gradient against finite differences",
+                  "Check every kernel, reference.py, and the training path for each prior, likelihood, activation and "
+                  "minibatch weight, by Ridders' extrapolated differences in float64; exit 1 above 1e-7."),
+    "report": (_report_arguments, _report, "write the README's results from the result files",
+               "Fill the part of README.md between the report marks from the JSON files, so that no number is typed.")}
+
+
+def parser():
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="bbbnp", description="Bayes by Backprop with every gradient derived by hand (Blundell et al. 2015).")
+    top.add_argument("--version", action="version", version=f"bbbnp {bbbnp.__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (arguments, run, short, long) in COMMANDS.items():
+        command = commands.add_parser(name, help=short, description=long)
+        arguments(command)
+        command.set_defaults(run=run)
+    return top
+
+
+def main(arguments=None):
+    """Run a command; returns its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except ValueError as error:
+        print(f"bbbnp {options.command}: {error}", file=sys.stderr)
+        return 2
+    except (OSError, ArithmeticError) as error:
+        print(f"bbbnp {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"bbbnp {options.command}: stopped", file=sys.stderr)
+        return 1

@@ -1,0 +1,37 @@
+"""Results files: a folder that can be written before anything runs, and JSON that says how it was made."""
+
+import json
+import os
+from pathlib import Path
+import platform
+import tempfile
+
+import bbbnp
+
+
+def writable_folder(path):
+    """`path` as a folder that exists and can be written, made if missing.
+
+    Raises
+    ------
+    OSError
+        If that cannot be: found out before training, not after.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=path).close()
+    return path
+
+
+def write(path, result, *, seed, settings, wall_time_s):
+    """Write `result` (JSON types) to `path`, whole, with version, seed, settings, machine and wall time before it."""
+    head = {"version": bbbnp.__version__, "seed": seed, "settings": settings, "machine": machine(),
+            "wall_time_s": round(wall_time_s, 2)}
+    temporary = Path(path).with_suffix(".part")
+    temporary.write_text(json.dumps({**head, **result}, indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def machine():
+    """Cores, processor family and Python, in a few words."""
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
