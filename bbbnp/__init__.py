@@ -2,8 +2,8 @@
 
 Reading order: `bbbnp.reference`, the whole algorithm on one page of NumPy; then the chapters of `bbbnp.kernels`
 (vectormath, noise, posterior, prior, divergence, likelihood, activation, dense, optimizer, elbo, hotloop, predictive);
-then what people meet: `objective`, the free energy as a study interface; `gradcheck` and `exact`, the proofs;
-`estimator` and `model`, the two models; `training` and `prediction`, the loops around the kernels.
+then what people meet: `objective` and `study`, the free energy as an ordinary function; `gradcheck` and `exact`, the
+proofs; `estimator` and `model`, the two models; `training` and `prediction`, the loops around the kernels.
 """
 
 __version__ = "0.1.0"
@@ -11,8 +11,8 @@ __version__ = "0.1.0"
 from bbbnp.architecture import Architecture
 from bbbnp.checkpoint import ModelFileError
 from bbbnp.model import BayesClassifier, BayesRegressor, load
-from bbbnp.objective import (
-    GaussianPrior, Key, Objective, ScaleMixture, free_energy, free_energy_gradient, minibatch_weights, weight_noise)
+from bbbnp.objective import GaussianPrior, Objective, ScaleMixture, minibatch_weights
+from bbbnp.study import Key, free_energy, free_energy_gradient, weight_noise
 from bbbnp.training import DivergenceError
 
 __all__ = [

@@ -8,6 +8,7 @@ from bbbnp._check import integer, one_of
 from bbbnp.kernels import noise
 from bbbnp.kernels.activation import RELU, SIGMOID, TANH
 from bbbnp.kernels.dense import Network, layer
+from bbbnp.kernels.elbo import Workspace
 
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 
@@ -68,6 +69,11 @@ class Architecture:
         """
         starts = np.cumsum([0] + [(k + 1) * n for k, n in zip(self.widths, self.widths[1:])])
         return [layer(flat, int(start), k, n) for start, k, n in zip(starts, self.widths, self.widths[1:])]
+
+    def workspace(self, rows, dtype):
+        """Scratch arrays of the kernels for `rows` examples at once."""
+        flat = rows * sum(self.widths[1:])
+        return Workspace(*(np.zeros(n, dtype) for n in [self.size] * 3 + [flat] * 2 + [rows]))
 
     def initial_mu(self, seed, dtype=np.float64):
         """Means before training: W normal with variance 2/K (He et al. 2015; 1/K for tanh and sigmoid), b zero.

@@ -9,8 +9,8 @@ from pathlib import Path
 import sys
 
 import bbbnp
-from bbbnp.estimator import OPTIMIZERS, SCHEDULES
 from bbbnp.architecture import ACTIVATIONS
+from bbbnp.estimator import OPTIMIZERS, SCHEDULES
 from bbbnp.objective import GaussianPrior, MINIBATCH_WEIGHTS, ScaleMixture
 
 
@@ -65,7 +65,7 @@ def _regression_arguments(parser):
 
 def _regression(options):
     from bbbnp.experiments import regression
-    params = vars(options)
+    params = dict(vars(options))
     for name in ("command", "run"):
         del params[name]
     pi, sigma1, sigma2 = params.pop("pi"), params.pop("sigma1"), params.pop("sigma2")

@@ -7,7 +7,7 @@ import numpy as np
 from bbbnp import _check, checkpoint, training
 from bbbnp.architecture import ACTIVATIONS, Architecture
 from bbbnp.kernels import hotloop, optimizer
-from bbbnp.objective import MINIBATCH_WEIGHTS, GaussianPrior, Objective, ScaleMixture, workspace
+from bbbnp.objective import MINIBATCH_WEIGHTS, GaussianPrior, Objective, ScaleMixture
 from bbbnp.prediction import sample_outputs
 
 OPTIMIZERS = {"sgd": optimizer.SGD, "momentum": optimizer.MOMENTUM, "adam": optimizer.ADAM}
@@ -176,7 +176,7 @@ class BayesModel:
         plan = hotloop.Plan(size, MINIBATCH_WEIGHTS[self.minibatch_weights], float(self.temperature),
                             objective_.likelihood == "gaussian_learned", int(steps * (1 - self.average_last)))
         return training.Problem(self.architecture_.network, objective, settings, data, plan,
-                                workspace(self.architecture_, size, self.dtype), self.seed)
+                                self.architecture_.workspace(size, self.dtype), self.seed)
 
     def _train(self, X, y, until, validation):
         problem, before = self._problem(X, y), self.state_.epoch

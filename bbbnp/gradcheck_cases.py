@@ -14,8 +14,9 @@ from bbbnp.gradcheck import Row, complex_step_gradient, numerical_gradient, wors
 from bbbnp.kernels import activation, dense, divergence, likelihood, posterior, prior
 from bbbnp.kernels.dense import network_forward
 from bbbnp.objective import (
-    FORMS, LIKELIHOODS, GaussianPrior, Key, MINIBATCH_WEIGHTS, Objective, ScaleMixture, free_energy,
-    free_energy_gradient, minibatch_weights, output_width, weight_noise, workspace)
+    FORMS, LIKELIHOODS, GaussianPrior, MINIBATCH_WEIGHTS, Objective, ScaleMixture, minibatch_weights, output_width)
+from bbbnp.study import Key, free_energy, free_energy_gradient, weight_noise
+
 
 PRIORS = {"gaussian": GaussianPrior(0.7), "mixture": ScaleMixture(0.25, 1.0, 0.1)}
 EQUATION_OF_FORM = {"short": "E13", "paper": "E12"}
@@ -49,7 +50,7 @@ def path_case(prior_name, likelihood_name, activation_name, weights_name, *, for
 
 def _signs(architecture, mu, rho, x, key, draws):
     """Sign pattern of all hidden units under every draw: what must not change under a ReLU."""
-    ws, hidden = workspace(architecture, len(x), np.float64), len(x) * sum(architecture.widths[1:-1])
+    ws, hidden = architecture.workspace(len(x), np.float64), len(x) * sum(architecture.widths[1:-1])
     patterns = []
     for draw in range(draws):
         posterior.sample_weights(ws.w, mu, rho, weight_noise(key, draw, mu.size).astype(float))
@@ -111,7 +112,7 @@ def reference_rows():
         pairs = [(1.0, 0.7)] if names[0] == "gaussian" else [(0.25, 1.0), (0.75, 0.1)]
         eps = np.array([weight_noise(key, draw, mu.size) for draw in range(objective.draws)], float)
         rest = (x, y, eps, architecture.widths, names[2], pairs, names[1].removesuffix("_learned"),
-                objective.temperature * objective.minibatch_weight)
+                objective.kl_weight)
         log_noise = np.log(objective.noise)
         numeric = complex_step_gradient(
             lambda theta: reference.free_energy(*np.split(theta, [mu.size, 2 * mu.size]), *rest),

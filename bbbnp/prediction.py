@@ -6,7 +6,7 @@ from bbbnp import _check
 from bbbnp.kernels import likelihood, noise, predictive
 from bbbnp.kernels.dense import network_forward
 from bbbnp.kernels.elbo import Parameters
-from bbbnp.objective import LIKELIHOODS, workspace
+from bbbnp.objective import LIKELIHOODS
 
 ROWS_AT_ONCE = 1024
 
@@ -27,7 +27,7 @@ def sample_outputs(architecture, mu, rho, X, *, draws, seed=0):
     -------
     ndarray, shape (S, N, O), or (1, N, O) for the mean network
     """
-    ws = workspace(architecture, min(len(X), ROWS_AT_ONCE), mu.dtype)
+    ws = architecture.workspace(min(len(X), ROWS_AT_ONCE), mu.dtype)
     samples = np.empty((max(draws, 1), len(X), architecture.widths[-1]), mu.dtype)
     if draws > 0:
         parameters = Parameters(mu, rho, mu[:0])

@@ -149,7 +149,7 @@ def _slice(problem, state, steps, dtheta):
         steps, history, hotloop.State(theta, dtheta, first, second, average), problem.network, problem.objective,
         problem.optimizer, problem.data, problem.plan,
         hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws)
-    if taken < steps:
+    if taken < steps or not np.isfinite(theta).all():
         for array, copy in zip(state.arrays, good):
             array[:] = copy
         raise _divergence(problem, state, state.step + taken)

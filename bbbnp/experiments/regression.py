@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from bbbnp import metrics
+from bbbnp import _check, metrics
 from bbbnp.experiments import results
 from bbbnp.model import BayesRegressor
 
@@ -74,10 +74,11 @@ def run(folder, data="paper_figure", n=600, **params):
     """
     from bbbnp import plots  # matplotlib is slow to import
     begun = time.perf_counter()
+    n, seed = _check.integer("n", n, least=1), _check.integer("seed", params.get("seed", 0), least=0)
     path = results.writable_folder(folder) / ("regression" if data == "paper_figure" else f"regression_{data}")
     bayes = BayesRegressor(**DEFAULTS | params)
     ordinary = BayesRegressor(**DEFAULTS | params | {"posterior": "point"})
-    generator = np.random.default_rng(bayes.seed)
+    generator = np.random.default_rng(seed)
     X, y = make_data(data, n, generator)
     X_test, y_test = make_data(data, HELD_OUT, generator)
     result, grid = {}, np.linspace(-0.25, 1.25, 301)[:, None]
@@ -96,6 +97,6 @@ def run(folder, data="paper_figure", n=600, **params):
     plots.regression(X[:, 0], y, grid[:, 0], curves["bayes"], curves["ordinary"], path.with_suffix(".png"))
     settings = bayes.get_params() | {"prior": repr(bayes.prior), "data": data, "n": n, "held_out": HELD_OUT}
     del settings["progress"]
-    results.write(path.with_suffix(".json"), result, seed=bayes.seed, settings=settings,
+    results.write(path.with_suffix(".json"), result, seed=seed, settings=settings,
                   wall_time_s=time.perf_counter() - begun)
     return result

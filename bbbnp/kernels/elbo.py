@@ -78,6 +78,15 @@ def minibatch_weight(kind, i, minibatches, size, examples):
 
 
 @kernel(inline=True)
+def complexity(log_q, log_p, kl_weight):
+    """What the free energy charges for information in the weights (E2).
+
+    F = kl_weight [log q(w | mu, rho) - log P(w)] - log P(D | w), of which this is the first term
+    """
+    return kl_weight * (log_q - log_p)  # E2
+
+
+@kernel(inline=True)
 def short_gradient(g, rho, eps, kl_weight):
     """Gradient of the free energy of one draw in mu and rho, after the mu- and w-terms of log q have cancelled (E13).
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.elbo import Batch, Key, Parameters, free_energy_gradient, minibatch_weight
+from bbbnp.kernels.elbo import Batch, Key, Parameters, complexity, free_energy_gradient, minibatch_weight
 from bbbnp.kernels.noise import shuffle
 from bbbnp.kernels.optimizer import average_iterates, update
 
@@ -100,10 +100,10 @@ def train(steps, history, state, network, objective, optimizer, data, plan, curs
             plan.minibatch_weights, i, minibatches, stop - start, examples)
         log_q, log_p, log_lik = free_energy_gradient(
             gradient, parameters, network, objective, batch, Key(cursor.seed, step), kl_weight, ws)
-        complexity = kl_weight * (log_q - log_p)
-        if not math.isfinite(complexity - log_lik):
+        cost = complexity(log_q, log_p, kl_weight)
+        if not math.isfinite(cost - log_lik):
             return taken
-        history[epoch, 0] += complexity
+        history[epoch, 0] += cost
         history[epoch, 1] -= log_lik
         if not plan.learn_noise:
             gradient.log_noise[:] = 0

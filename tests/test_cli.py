@@ -1,0 +1,100 @@
+"""The command line: what it writes, what it says, how it exits."""
+
+import json
+from pathlib import Path
+
+import numba
+import pytest
+
+from bbbnp.cli import COMMANDS, main
+from bbbnp.experiments import report
+
+ROOT = Path(__file__).parents[1]
+QUICK = ["--n", "40", "--epochs", "3", "--hidden", "3", "--prediction-draws", "5"]
+
+
+def run(*arguments):
+    """Exit code of the command line."""
+    try:
+        return main([str(argument) for argument in arguments])
+    except SystemExit as exit_:
+        return exit_.code
+
+
+@pytest.mark.parametrize("data, name", [("paper_figure", "regression"), ("paper_text", "regression_paper_text")])
+def test_regression_writes_its_figure_and_numbers(tmp_path, capsys, data, name):
+    small = QUICK if not numba.config.DISABLE_JIT else QUICK[:1] + ["12"] + QUICK[2:]
+    assert run("regression", "--out", tmp_path / "new", "--data", data, "--seed", 3, *small) == 0
+    assert (tmp_path / "new" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    result = json.loads((tmp_path / "new" / f"{name}.json").read_text())
+    assert result["seed"] == 3 and result["settings"]["hidden"] == [3] and result["wall_time_s"] > 0
+    for model in ("bayes", "ordinary"):
+        assert set(result[model]["width_95"]) == {"0.25", "1.0", "1.5"}
+        assert 0 <= result[model]["coverage_50"] <= result[model]["coverage_95"] <= 1
+    assert "held-out log-likelihood" in capsys.readouterr().out
+    assert report.comment(result)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--hidden", "0"], "hidden=0"), (["--pi", "2"], "pi=2"), (["--sigma1", "-1"], "sigma1"), (["--n", "0"], "n=0"),
+    (["--noise", "loud"], "noise='loud'"), (["--learning-rate", "0"], "learning_rate"), (["--seed", "-1"], "seed"),
+    (["--hidden", "a"], "not a list of widths"), (["--optimizer", "newton"], "invalid choice")])
+def test_wrong_use_is_one_line_and_exit_code_2(tmp_path, capsys, arguments, message):
+    assert run("regression", "--out", tmp_path, *arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert message in error[-1] and "Traceback" not in "".join(error)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_before_training(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("bbbnp.model.BayesRegressor.fit", lambda *_: pytest.fail("trained first"))
+    assert run("regression", "--out", tmp_path / "file", *QUICK) == 1
+    assert "file" in capsys.readouterr().err
+
+
+def test_divergence_is_one_line_and_exit_code_1(tmp_path, capsys):
+    assert run("regression", "--out", tmp_path, *QUICK, "--epochs", "30", "--optimizer", "sgd", "--learning-rate", "1e6") == 1
+    assert "not finite" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_gradcheck_prints_and_writes_its_table(tmp_path, capsys, monkeypatch):
+    from bbbnp import gradcheck_cases
+    monkeypatch.setattr(gradcheck_cases, "path_rows", lambda hidden: iter(()))
+    assert run("gradcheck", "--json", tmp_path / "g.json") == 0
+    written = json.loads((tmp_path / "g.json").read_text())
+    assert written["worst"] == max(row["worst"] for row in written["rows"]) < 1e-7
+    assert set(written["rows"][0]) == {"what", "equation", "size", "worst", "entry"}
+    assert "softplus" in capsys.readouterr().out
+    row = next(gradcheck_cases.kernel_rows())._replace(worst=1e-6)
+    monkeypatch.setattr(gradcheck_cases, "kernel_rows", lambda: iter([row]))
+    assert run("gradcheck") == 1
+    assert run("gradcheck", "--json", tmp_path / "missing" / "g.json") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches(capsys, command):
+    assert run(command, "--help") == 0
+    assert COMMANDS[command][3][:20] in " ".join(capsys.readouterr().out.split())
+
+
+def test_readme_says_what_the_result_files_say(tmp_path, capsys):
+    assert run("report", "--check", "--readme", ROOT / "README.md", "--results", ROOT / "pictures") == 0
+    copy = tmp_path / "README.md"
+    copy.write_text((ROOT / "README.md").read_text().replace("1.5", "1.6", 1))
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "EQUATIONS.md").write_text((ROOT / "notebooks" / "EQUATIONS.md").read_text())
+    head, tail = copy.read_text().split("<!-- report: results -->")
+    copy.write_text(f"{head}<!-- report: results -->{tail.replace('1', '2', 1)}")
+    assert run("report", "--check", "--readme", copy, "--results", ROOT / "pictures") == 1
+    assert run("report", "--readme", copy, "--results", ROOT / "pictures") == 0
+    assert run("report", "--check", "--readme", copy, "--results", ROOT / "pictures") == 0
+    copy.write_text("no marks")
+    assert run("report", "--readme", copy, "--results", ROOT / "pictures") == 2
+    assert "marks" in capsys.readouterr().err
+
+
+def test_regression_json_shows_a_band_that_grows_away_from_the_data():
+    result = json.loads((ROOT / "pictures" / "regression.json").read_text())["bayes"]
+    inside, outside, far = (result["width_95"][x] for x in ("0.25", "1.0", "1.5"))
+    assert inside < outside < far
