@@ -9,10 +9,10 @@ from bbbnp import Architecture, BayesRegressor, GaussianPrior, Key, Objective, f
 from bbbnp.exact import ConjugateRegression, grid_posterior
 
 NOISE, PRIOR_SIGMA = 0.5, 0.8
-STEPS = 1_000 if numba.config.DISABLE_JIT else 120_000
+STEPS = 20_000 if numba.config.DISABLE_JIT else 120_000
 # The error of averaged iterates falls with the square root of their number: the bounds are those of 120,000 steps.
 SLACK = np.sqrt(120_000 / STEPS)
-KEYS = 200 if numba.config.DISABLE_JIT else 4_000
+KEYS = 1_000 if numba.config.DISABLE_JIT else 4_000
 
 
 def regression_data(n=61):
