@@ -92,7 +92,7 @@ def run(folder, data="paper_figure", n=600, **params):
         result[name] = {
             **summary(model.predict_distribution(X_test), y_test, at), "complexity": float(complexity),
             "misfit": float(misfit), "noise": None if model.noise == "input" else float(model.noise_[0]),
-            "steps": model.state_.step, "training_s": round(seconds, 2)}
+            "steps": model.state_.step, "fit_s": round(seconds, 2)}
         curves[name] = model.predict_distribution(grid)
     plots.regression(X[:, 0], y, grid[:, 0], curves["bayes"], curves["ordinary"], path.with_suffix(".png"))
     settings = bayes.get_params() | {"prior": repr(bayes.prior), "data": data, "n": n, "held_out": HELD_OUT}

@@ -1,0 +1,62 @@
+"""Compiled code is cached, and never stale."""
+
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+
+import numba
+import pytest
+
+import bbbnp
+from bbbnp.kernels import _jit
+
+SCRIPT = """
+import numpy as np
+from bbbnp.kernels import noise
+eps = np.empty(8)
+noise.normals(eps, 1, 0, 0, 0)
+hits = sum(noise.normals.stats.cache_hits.values())
+print(repr(eps.sum()), hits)
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="there is no compiled code without the compiler")
+def test_an_edit_of_another_kernel_file_is_never_answered_by_old_code(tmp_path):
+    shutil.copytree(Path(bbbnp.__file__).parent, tmp_path / "bbbnp", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run():
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("NUMBA_CACHE_DIR", None)
+        done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, cwd=tmp_path, check=True, text=True,
+                              capture_output=True)
+        value, hits = done.stdout.split(" ")
+        return value, int(hits)
+
+    (first, cold), (second, warm) = run(), run()
+    assert first == second and cold == 0 and warm == 1
+    source = tmp_path / "bbbnp" / "kernels" / "vectormath.py"
+    text = source.read_text()
+    assert text.count("3.3333331174e-1") == 1
+    source.write_text(text.replace("3.3333331174e-1", "3.4e-1"))  # a coefficient of log, which normals call
+    edited, hits = run()
+    assert edited != first and hits == 0
+
+
+def test_the_cache_goes_to_the_first_place_that_can_be_written(tmp_path, monkeypatch):
+    (tmp_path / "a.py").write_text("x = 1")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    first = _jit._cache_folder(tmp_path)
+    assert first.startswith(str(tmp_path / "__pycache__" / "compiled-"))
+    (tmp_path / "a.py").write_text("x = 2")
+    assert _jit._cache_folder(tmp_path) != first
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "chosen"))
+    assert Path(_jit._cache_folder(tmp_path)).parent == tmp_path / "chosen"
+    (tmp_path / "blocked").write_text("a file where a folder should be")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "blocked"))
+    assert Path(_jit._cache_folder(tmp_path)).parent == tmp_path / "__pycache__"
+    shutil.rmtree(tmp_path / "__pycache__")
+    (tmp_path / "__pycache__").write_text("another")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "blocked")
+    assert _jit._cache_folder(tmp_path) is None
