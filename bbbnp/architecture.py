@@ -39,9 +39,9 @@ class Architecture:
     activation: str = "relu"
 
     def __post_init__(self):
+        if not np.iterable(self.widths) or len(self.widths) < 2:
+            raise ValueError(f"widths={self.widths!r} must be a tuple: number of inputs, hidden ..., outputs")
         widths = tuple(integer("widths", width, least=1) for width in self.widths)
-        if len(widths) < 2:
-            raise ValueError(f"widths={self.widths!r} needs the number of inputs and of outputs at least")
         object.__setattr__(self, "widths", widths)
         one_of("activation", self.activation, ACTIVATIONS)
 

@@ -73,11 +73,9 @@ class BayesModel:
 
     def _checked(self):
         """ValueErrors for hyper-parameters that cannot be, before anything runs."""
-        try:
-            hidden = tuple(self.hidden)
-        except TypeError:
-            raise ValueError(f"hidden={self.hidden!r} must be a tuple of widths, such as (100, 100)") from None
-        for width in hidden:
+        if not np.iterable(self.hidden):
+            raise ValueError(f"hidden={self.hidden!r} must be a tuple of widths, such as (100, 100)")
+        for width in self.hidden:
             _check.integer("hidden", width, least=1)
         _check.one_of("activation", self.activation, ACTIVATIONS)
         _check.one_of("posterior", self.posterior, ("diagonal", "point"))
@@ -174,7 +172,7 @@ class BayesModel:
             float(self.horizon or steps), BETA1, BETA2, EPSILON)
         data = hotloop.Data(x, targets, np.arange(len(x)), x[:size].copy(), targets[:size].copy())
         plan = hotloop.Plan(size, MINIBATCH_WEIGHTS[self.minibatch_weights], float(self.temperature),
-                            objective_.likelihood == "gaussian_learned", int(steps * (1 - self.average_last)))
+                            objective_.likelihood == "gaussian_learned", steps - round(steps * self.average_last))
         return training.Problem(self.architecture_.network, objective, settings, data, plan,
                                 self.architecture_.workspace(size, self.dtype), self.seed)
 

@@ -102,7 +102,7 @@ class Objective:
     form: str = "short"
 
     def __post_init__(self):
-        if not hasattr(self.prior, "components"):
+        if not isinstance(self.prior, (GaussianPrior, ScaleMixture)):
             raise ValueError(f"prior={self.prior!r} must be a ScaleMixture or a GaussianPrior")
         _check.one_of("likelihood", self.likelihood, LIKELIHOODS)
         for value in np.atleast_1d(self.noise):

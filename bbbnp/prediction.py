@@ -114,7 +114,9 @@ class RegressionDistribution:
         -------
         ndarray, shape (N,), nats; the density is in the user's units
         """
-        y = np.asarray(y, float).reshape(len(self.mean), -1)
+        y = np.asarray(y)
+        y = _check.matrix("y", y[:, None] if y.ndim == 1 else y, np.float64, columns=len(self._scale))
+        _check.same_length(self.mean, y, "the distribution")
         z = np.ascontiguousarray((y - self._shift) / self._scale)
         log_lik, result = np.empty(self._outputs.shape[:2]), np.empty(len(y))
         log_noise = self._log_noise.astype(float)

@@ -56,6 +56,8 @@ def _prepare(architecture, mu, rho, X, y, objective, key):
     for name, value in (("mu", mu), ("rho", rho)):
         if value.shape != (architecture.size,):
             raise ValueError(f"{name} has shape {value.shape}; this architecture needs ({architecture.size},)")
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
     X = _check.matrix("X", X, dtype, columns=architecture.widths[0])
     y = np.asarray(y)
     y = _check.matrix("y", y[:, None] if y.ndim == 1 else y, dtype)
@@ -71,10 +73,14 @@ def _prepare(architecture, mu, rho, X, y, objective, key):
         raise ValueError("y must hold 0 and 1 only for the bernoulli likelihood")
     parameters = elbo.Parameters(np.ascontiguousarray(mu), np.ascontiguousarray(rho),
                                  objective.log_noise(y.shape[1], dtype))
-    seed = _check.integer("seed", key.seed, least=0)
-    step = _check.integer("step", key.step, least=0, most=2**32 - 1)
-    return (parameters, architecture.network, objective.for_kernels(dtype), elbo.Batch(X, y), elbo.Key(seed, step),
+    return (parameters, architecture.network, objective.for_kernels(dtype), elbo.Batch(X, y), _checked(key),
             architecture.workspace(len(X), dtype))
+
+
+def _checked(key):
+    """The key as kernels take it."""
+    return elbo.Key(_check.integer("seed", key.seed, least=0),
+                    _check.integer("step", key.step, least=0, most=2**32 - 1))
 
 
 def _value(parts, objective):
@@ -147,5 +153,6 @@ def weight_noise(key, draw, size):
     ndarray of float32, shape (size,)
     """
     eps = np.empty(_check.integer("size", size, least=1), np.float32)
-    noise.normals(eps, key.seed, noise.WEIGHTS, key.step, _check.integer("draw", draw, least=0, most=2**32 - 1))
+    seed, step = _checked(key)
+    noise.normals(eps, seed, noise.WEIGHTS, step, _check.integer("draw", draw, least=0, most=2**32 - 1))
     return eps

@@ -25,6 +25,7 @@ from bbbnp.kernels.optimizer import Optimizer
 
 SLICE_SECONDS = 0.1
 VALIDATIONS = 100  # at most this many looks at the validation data in one call
+MOST_LOG_NOISE = 30  # a deviation beyond e^30, or below e^-30, of standardised targets was not learnt but blown up
 
 
 class DivergenceError(ArithmeticError):
@@ -76,20 +77,32 @@ class State:
         """The arrays, in the order of the fields."""
         return self.theta, self.first, self.second, self.average, self.history
 
+    def copy(self):
+        """An independent copy."""
+        return State(*(array.copy() for array in self.arrays[:4]), self.step, self.epoch, self.batch,
+                     self.history.copy())
+
+    def become(self, other):
+        """Take over the values of another state, in place."""
+        for mine, its in zip(self.arrays, other.arrays):
+            mine[:] = its
+        self.step, self.epoch, self.batch = other.step, other.epoch, other.batch
+
+    def advance(self, steps, minibatches):
+        """Count steps that were taken."""
+        self.step += steps
+        self.epoch, self.batch = divmod(self.epoch * minibatches + self.batch + steps, minibatches)
+
 
 @contextlib.contextmanager
 def _interruptible():
-    """Yield an Event that Ctrl-C sets, so that a slice ends whole; a second Ctrl-C raises KeyboardInterrupt."""
+    """Yield an Event that Ctrl-C sets in place of raising, so that a slice ends whole, with its counters."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
-    def on_interrupt(*_):
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     try:
         yield stop
     finally:
@@ -120,19 +133,19 @@ def run(problem, state, until, *, validate=None, progress=None):
     DivergenceError
         At a free energy that is not finite; `state` is then that of the last good slice.
     """
-    every = max(1, -(-(until - state.epoch) // VALIDATIONS))
-    steps, dtheta, shown = 1, np.zeros_like(state.theta), ""
+    begin, every = state.epoch, max(1, -(-(until - state.epoch) // VALIDATIONS))
+    steps, dtheta, shown, good = 1, np.zeros_like(state.theta), "", None
     state.history = np.vstack([state.history[:until], np.zeros((max(until - len(state.history), 0), 2))])
     bar = tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
                disable=None if progress is None else not progress)
     with _interruptible() as stop, threadpool_limits(1, user_api="blas"), bar:
         while state.epoch < until and not stop.is_set():
-            goal = until if validate is None else min(until, (state.epoch // every + 1) * every)
-            left = (goal - state.epoch) * problem.minibatches - state.batch
+            goal = until if validate is None else min(until, begin + ((state.epoch - begin) // every + 1) * every)
+            steps = min(steps, (goal - state.epoch) * problem.minibatches - state.batch)
             before, begun = state.epoch, time.perf_counter()
-            _slice(problem, state, min(steps, left), dtheta)
+            good = _slice(problem, state, steps, dtheta, good)
             seconds = time.perf_counter() - begun
-            steps = max(1, min(2 * steps, int(min(steps, left) * SLICE_SECONDS / max(seconds, 1e-9))))
+            steps = max(1, min(2 * steps, int(steps * SLICE_SECONDS / max(seconds, 1e-9))))
             bar.update(state.epoch - before)
             if state.epoch > before:
                 if validate is not None and state.epoch == goal:
@@ -141,25 +154,29 @@ def run(problem, state, until, *, validate=None, progress=None):
         return stop.is_set()
 
 
-def _slice(problem, state, steps, dtheta):
-    """`steps` steps of the hot loop, or none and a DivergenceError."""
-    good = [array.copy() for array in state.arrays]
+def _slice(problem, state, steps, dtheta, good=None):
+    """`steps` steps of the hot loop; returns the state before them, which is good, since its free energy was finite.
+
+    Where that was not, `good`, what the slice before returned, is put back, and a DivergenceError is raised.
+    """
+    start = state.copy()
     theta, first, second, average, history = state.arrays
     taken = hotloop.train(
         steps, history, hotloop.State(theta, dtheta, first, second, average), problem.network, problem.objective,
         problem.optimizer, problem.data, problem.plan,
         hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws)
-    if taken < steps or not np.isfinite(theta).all():
-        for array, copy in zip(state.arrays, good):
-            array[:] = copy
-        raise _divergence(problem, state, state.step + taken)
-    state.step += steps
-    state.epoch, state.batch = divmod(state.epoch * problem.minibatches + state.batch + steps, problem.minibatches)
+    state.advance(taken, problem.minibatches)
+    log_noise = np.abs(theta[2 * problem.ws.w.size:]).max(initial=0)
+    if taken < steps or not np.isfinite(theta).all() or log_noise > MOST_LOG_NOISE:
+        error = _divergence(problem, state)
+        state.become(start if taken > 0 or good is None else good)
+        raise error
+    return start
 
 
-def _divergence(problem, state, step):
+def _divergence(problem, state):
     """The error that says where it happened, what is likely wrong and what to try."""
-    start, where = 0, "in the log-likelihood of the outputs"
+    start, where = 0, "in the likelihood of the outputs or its noise"
     for depth, (k, n) in enumerate(zip(problem.network.widths, problem.network.widths[1:]), start=1):
         w = problem.ws.w[start:start + (k + 1) * n]
         if not np.isfinite(w).all():
@@ -171,6 +188,6 @@ def _divergence(problem, state, step):
         start += (k + 1) * n
     optimizer = problem.optimizer
     return DivergenceError(
-        f"the free energy is not finite at step {step} (epoch {state.epoch + 1}), {where}. The likely cause is too "
-        f"large a step: try learning_rate={optimizer.learning_rate / 10:g} in place of {optimizer.learning_rate:g}, a "
-        "lower rho_init or inputs of unit scale. The model keeps its last good state.")
+        f"the free energy is not finite at step {state.step} (epoch {state.epoch + 1}), {where}. The likely cause is "
+        f"too large a step: try learning_rate={optimizer.learning_rate / 10:g} in place of {optimizer.learning_rate:g}, "
+        "a lower rho_init or inputs of unit scale. The model keeps its last good state.")

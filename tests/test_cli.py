@@ -53,9 +53,10 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_training(tmp_path, 
     assert "file" in capsys.readouterr().err
 
 
-@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")  # what NumPy says when kernels are not compiled
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")  # NumPy's words when nothing is compiled
 def test_divergence_is_one_line_and_exit_code_1(tmp_path, capsys):
-    assert run("regression", "--out", tmp_path, *QUICK, "--epochs", "30", "--optimizer", "sgd", "--learning-rate", "1e6") == 1
+    wild = ["--epochs", "30", "--optimizer", "sgd", "--learning-rate", "1e6"]
+    assert run("regression", "--out", tmp_path, *QUICK, *wild) == 1
     assert "not finite" in capsys.readouterr().err.strip().splitlines()[-1]
 
 

@@ -1,0 +1,186 @@
+"""Philox by its published vectors, the normal map by scipy, and the addressing, moments and independence of draws."""
+
+import itertools
+
+import numba
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from bbbnp.kernels import noise
+
+JIT = not numba.config.DISABLE_JIT
+DRAWS = 1_000_000 if JIT else 10_000
+SEED, TOP = 20_240_229, 1 << 31
+KEY = {"seed": SEED, "stream": noise.LOCAL, "step": 7, "draw": 3}
+# Random123, kat_vectors: counter, key, output.
+KNOWN = (
+    ((0,) * 4, (0,) * 2, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    ((0xFFFFFFFF,) * 4, (0xFFFFFFFF,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0),
+     (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
+)
+
+
+def philox_twin(counter, key, rounds=10):
+    """Philox4x32 in Python's integers."""
+    (a, b, c, d), (k, m), mask = counter, key, (1 << 32) - 1
+    for _ in range(rounds):
+        p, q = 0xD2511F53 * a, 0xCD9E8D57 * c
+        a, b, c, d = (q >> 32) ^ b ^ k, q & mask, (p >> 32) ^ d ^ m, p & mask
+        k, m = (k + 0x9E3779B9) & mask, (m + 0xBB67AE85) & mask
+    return a, b, c, d
+
+
+def draws(size=DRAWS, dtype=np.float32, start=0, **key):
+    eps = np.full(size, np.nan, dtype)
+    key = KEY | key
+    noise.normals(eps, key["seed"], key["stream"], key["step"], key["draw"], start)
+    return eps
+
+
+@numba.njit
+def normal_map(z, words):
+    for i in range(words.size):
+        z[i] = noise.normal(words[i])
+
+
+def normals_of(words):
+    words = np.asarray(words, np.uint64)
+    z = np.full(words.size, np.nan, np.float32)
+    normal_map(z, words)
+    return z
+
+
+def word_grid():
+    """Words with the sign bit off: both ends, evenly spaced, and geometrically spaced into the tail."""
+    n = 1_000_000 if JIT else 1000
+    ends = np.arange(1000)
+    return np.unique(np.concatenate([
+        ends, TOP - 1 - ends, np.linspace(0, TOP - 1, n).astype(int), np.geomspace(1, TOP - 1, n).astype(int)]))
+
+
+@pytest.mark.parametrize("counter, key, output", KNOWN)
+def test_philox_gives_the_known_answers_and_nine_rounds_do_not(counter, key, output):
+    assert noise.philox(*map(np.uint64, counter + key)) == output
+    assert philox_twin(counter, key) == output != philox_twin(counter, key, rounds=9)
+
+
+def test_a_word_is_addressed_by_block_draw_step_stream_and_both_halves_of_the_seed():
+    rng = np.random.default_rng(1)
+    for block, draw, step, *seed in rng.integers(1 << 32, size=(100, 5)).tolist() + [[0, 1, 2, 5, 6]]:
+        seed = (seed[0] >> 1, seed[1])  # seeds are below 2^63
+        expected = philox_twin((block, draw, step, noise.DROPOUT), seed[::-1])
+        assert noise.words(block, (seed[0] << 32) + seed[1], noise.DROPOUT, step, draw) == expected
+
+
+def test_normal_map_equals_the_quantile_function_within_the_stated_error():
+    # Measured over all 2^31 words: at most 1.34e-6, and 3.3e-7 of max(|z|, 1). Near z = 0 only the absolute error is
+    # bounded: the probability is a float32 there, and the 64 words next to the middle give 0.
+    k = word_grid()
+    z, true = normals_of(k), special.ndtri((k + 0.5) / 2**32)
+    error, unit = np.abs(z - true), np.maximum(np.abs(true), 1)
+    assert 0.7e-6 < error.max() <= 1.4e-6 and np.max(error / unit) <= 3.4e-7
+    assert np.max(np.abs(z - true * (1 + 1e-6)) / unit) > 3.4e-7
+
+
+def test_the_sign_bit_flips_the_sign_exactly():
+    k = word_grid()
+    np.testing.assert_array_equal(normals_of(k + TOP), -normals_of(k))
+    assert np.all(normals_of(k) <= 0) and np.all(normals_of(k[k < TOP - 64]) < 0)
+
+
+def test_extreme_words_are_finite():
+    np.testing.assert_allclose(normals_of([0, TOP - 1, TOP, 2 * TOP - 1]), [-6.3379577, 0, 6.3379577, 0], rtol=1e-7)
+
+
+def is_standard_normal(eps):
+    """First four moments within five standard errors, and a Kolmogorov-Smirnov distance of probability above 1e-6."""
+    x, n = eps.astype(np.float64), eps.size
+    moments = np.array([x.mean(), (x**2).mean() - 1, (x**3).mean(), (x**4).mean() - 3])
+    z = moments / np.sqrt(np.array([1, 2, 15, 96]) / n)  # variances of x, x^2, x^3 and x^4
+    return np.all(np.abs(z) < 5) and stats.kstest(x, "norm").pvalue > 1e-6
+
+
+def test_draws_are_standard_normal_and_shifted_or_scaled_ones_are_not():
+    eps, small = draws(), 10 / np.sqrt(DRAWS)
+    assert is_standard_normal(eps)
+    assert not is_standard_normal(eps + small) and not is_standard_normal(eps * (1 + small))
+
+
+def neighbours():
+    """Draws whose keys differ in one coordinate, in its low or high bits, and shifted by 1 to 8 places."""
+    size = 100_000 if JIT else 1000
+    base = draws(size + 8)
+    keys = [{name: KEY[name] ^ 1 << bit} for name in ("seed", "step", "draw") for bit in (0, 1, 31)]
+    keys += [{"seed": SEED ^ 1 << bit} for bit in (32, 33, 62)] + [{"step": KEY["draw"], "draw": KEY["step"]}]
+    keys += [{"stream": stream} for stream in range(7) if stream != KEY["stream"]]
+    return np.array([base[lag:size + lag] for lag in range(9)] + [draws(size, **key) for key in keys], np.float64)
+
+
+def test_draws_of_other_keys_and_places_are_other_numbers_and_uncorrelated():
+    # 28 vectors make 378 pairs, of values and of squares: one seed in 2,300 has a |z| above 5 by chance (Bonferroni).
+    eps = neighbours()
+    different = ~np.eye(len(eps), dtype=bool)
+    for x in eps, (eps**2 - 1) / np.sqrt(2):
+        z = x @ x.T / np.sqrt(x.shape[1])
+        assert np.all(np.abs(z[different]) < 5)
+        assert np.all(z[~different] > 5)  # the same key twice would be seen
+    assert max(np.mean(a == b) for a, b in itertools.combinations(eps, 2)) < 0.01
+
+
+def test_any_start_and_any_size_cut_the_same_vector():
+    full = draws(50)
+    for k in range(10):
+        np.testing.assert_array_equal(draws(50 - 4 * k, start=4 * k), full[4 * k:])
+    for size in range(10):
+        np.testing.assert_array_equal(draws(size), full[:size])
+    for block in range(12):
+        words = philox_twin((block, KEY["draw"], KEY["step"], KEY["stream"]), (SEED, 0))
+        np.testing.assert_allclose(full[4 * block:4 * block + 4], normals_of(words), rtol=1e-6)
+
+
+def test_float64_draws_are_the_float32_draws():
+    np.testing.assert_array_equal(draws(1001, np.float64), draws(1001).astype(np.float64))
+
+
+@pytest.mark.skipif(not JIT, reason="this run is the plain Python")
+def test_compiled_draws_equal_those_of_plain_python(monkeypatch):
+    compiled, plain = draws(4003), np.full(4003, np.nan, np.float32)
+    for name in "horner", "philox", "words", "normal":
+        monkeypatch.setattr(noise, name, getattr(noise, name).py_func)
+    noise.normals.py_func(plain, *KEY.values())
+    np.testing.assert_allclose(compiled, plain, rtol=1e-6, atol=1e-6)
+
+
+def shuffled(n, seed, epoch):
+    order = np.full(n, -1)
+    noise.shuffle(order, seed, epoch)
+    return order
+
+
+@pytest.mark.parametrize("n", (1, 2, 7, 1000))
+def test_shuffle_is_a_permutation_and_a_function_of_seed_and_epoch(n):
+    order = shuffled(n, SEED, 5)
+    np.testing.assert_array_equal(np.sort(order), np.arange(n))
+    np.testing.assert_array_equal(shuffled(n, SEED, 5), order)
+    if n == 1000:
+        others = shuffled(n, SEED, 6), shuffled(n, SEED + 1, 5), shuffled(n, SEED + (1 << 32), 5), np.arange(n)
+        assert all(np.mean(order == other) < 0.02 for other in others)
+
+
+def chi_square(orders):
+    """Pearson's statistic of the 24 permutations of four, all equally probable."""
+    counts = np.unique(orders @ [64, 16, 4, 1], return_counts=True)[1]
+    expected = len(orders) / 24
+    return np.sum((counts - expected) ** 2 / expected) + (24 - counts.size) * expected
+
+
+def test_all_24_orders_of_four_are_equally_frequent_and_those_of_a_naive_shuffle_are_not():
+    epochs, limit = (24_000 if JIT else 4800), stats.chi2.isf(1e-6, df=23)
+    assert chi_square(np.array([shuffled(4, SEED, epoch) for epoch in range(epochs)])) < limit
+    naive, rows = np.tile(np.arange(4), (epochs, 1)), np.arange(epochs)
+    for i in range(4):  # swaps each place with any, not with those before it
+        j = np.random.default_rng(i).integers(4, size=epochs)
+        naive[rows, j], naive[rows, i] = naive[rows, i], naive[rows, j]
+    assert chi_square(naive) > limit

@@ -1,0 +1,125 @@
+"""Gaussian and scale-mixture prior: by value, weight by weight, far from zero, and wrong scores rejected."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import norm
+
+from bbbnp import reference
+from bbbnp.kernels import prior
+
+GAUSSIAN = [(1.0, 0.7)]
+PAPER = [(0.25, 1.0), (0.75, np.exp(-6))]
+THREE = [(0.2, 0.1), (0.5, 2.0), (0.3, 0.6)]
+MIXTURES = pytest.mark.parametrize("pairs", [PAPER, PAPER[::-1], THREE], ids=["paper", "spike first", "three"])
+W = np.array([-3.0, -0.4, -0.011, -0.0004, 0.0, 0.002, 0.009, 0.3, 1.0, 7.5])  # in the spike, between, in the slab
+
+
+def components(pairs, dtype=np.float64):
+    """(pi, sigma) as kernels take them: (log weight, precision)."""
+    return tuple((dtype(np.log(pi) + norm.logpdf(0, scale=sigma)), dtype(sigma**-2.0)) for pi, sigma in pairs)
+
+
+def log_density(w, pairs):
+    """Entry by entry, by scipy."""
+    return logsumexp([np.log(pi) + norm.logpdf(w, scale=sigma) for pi, sigma in pairs], axis=0)
+
+
+def score(w, pairs):
+    """Of entries, shape (n,)."""
+    return np.array([prior.mixture_score(v, components(pairs, w.dtype.type)) for v in w])
+
+
+@pytest.mark.E6
+@pytest.mark.parametrize("sigma", [1e-3, 0.7, 30.0])
+def test_one_component_is_the_gaussian(sigma):
+    """Museum 25: a stray constant."""
+    gaussian = components([(1.0, sigma)])
+    values = [prior.gaussian_log_density(w, gaussian[0]) for w in W]
+    np.testing.assert_allclose(values, norm.logpdf(W, scale=sigma), rtol=1e-12)
+    np.testing.assert_allclose([prior.gaussian_score(w, gaussian[0]) for w in W], -W / sigma**2, rtol=1e-12)
+    np.testing.assert_allclose(score(W, [(1.0, sigma)]), -W / sigma**2, rtol=1e-12)
+    assert prior.log_prior(W, gaussian) == pytest.approx(norm.logpdf(W, scale=sigma).sum(), rel=1e-12)
+
+
+@pytest.mark.E6
+@pytest.mark.E7
+def test_equal_components_are_one_gaussian_and_unequal_ones_are_not():
+    one, halves = components(GAUSSIAN), components([(0.3, 0.7), (0.7, 0.7)])
+    assert prior.log_prior(W, halves) == pytest.approx(prior.log_prior(W, one), rel=1e-12)
+    np.testing.assert_allclose(score(W, [(0.3, 0.7), (0.7, 0.7)]), score(W, GAUSSIAN), rtol=1e-12)
+    assert abs(prior.log_prior(W, components([(0.3, 0.7), (0.7, 0.6)])) - prior.log_prior(W, one)) > 0.1
+
+
+@pytest.mark.E7
+@MIXTURES
+def test_log_prior_mixes_weight_by_weight_and_sums_over_weights(pairs):
+    """Museum 5: whole vectors mixed, which is nearly a Gaussian prior, in place of weights."""
+    entries, ours = log_density(W, pairs), components(pairs)
+    np.testing.assert_allclose([prior.mixture_log_density(w, ours) for w in W], entries, rtol=1e-12)
+    assert prior.log_prior(W, ours) == pytest.approx(entries.sum(), rel=1e-12)
+    of_vectors = logsumexp([np.log(pi) + norm.logpdf(W, scale=sigma).sum() for pi, sigma in pairs])
+    assert abs(prior.log_prior(W, ours) - of_vectors) > 1
+
+
+@pytest.mark.E7
+def test_each_component_has_its_own_weight():
+    """At 0 the density is (1/sqrt(2 pi)) sum_k pi_k/sigma_k."""
+    assert prior.mixture_log_density(0.0, components([(0.25, 1.0), (0.75, 0.5)])) == pytest.approx(
+        np.log((0.25 + 0.75 / 0.5) / np.sqrt(2 * np.pi)), rel=1e-14)
+
+
+@pytest.mark.E7
+@pytest.mark.parametrize("w", [-50.0, 50.0])
+@pytest.mark.parametrize("order", [1, -1])
+def test_far_from_zero_the_density_is_finite_and_the_pull_is_that_of_the_slab(dtype, assert_twins, w, order):
+    """Museum 20: without log-sum-exp -inf, or a floor under the density that takes its gradient away."""
+    pairs = [(0.25, 1.0), (0.75, np.exp(-8))][::order]
+    x = np.array([w], dtype)
+    assert_twins(prior.log_prior(x, components(pairs, dtype)), np.log(0.25) + norm.logpdf(w), eps32=1)
+    assert_twins(score(x, pairs), [-w], eps32=1)
+    with np.errstate(divide="ignore"):
+        assert reference.log_prior(x.astype(float), pairs) == -np.inf
+
+
+@pytest.mark.parametrize("pairs", [
+    pytest.param(GAUSSIAN, marks=pytest.mark.E6), pytest.param(PAPER, marks=pytest.mark.E7),
+    pytest.param(THREE, marks=pytest.mark.E7)])
+def test_density_and_score_are_those_of_the_reference(dtype, assert_twins, pairs):
+    sigma = np.random.default_rng(4).choice([s for _, s in pairs], 40)
+    w = (sigma * np.random.default_rng(5).normal(size=40)).astype(dtype)
+    # float32: an error of eps in the log odds, of size up to 6 here, is one of 6 eps in a responsibility
+    assert_twins(prior.log_prior(w, components(pairs, dtype)), reference.log_prior(w.astype(float), pairs), eps32=4)
+    assert_twins(score(w, pairs), reference.mixture_score(w.astype(float), pairs), eps32=16)
+
+
+def mixed(w, pairs, pi=None, sigma=None):
+    """Score with responsibilities from other weights `pi`, or divided by other deviations `sigma`."""
+    own_pi, own_sigma = np.array(pairs).T[:, :, None]
+    parts = (own_pi if pi is None else pi) * norm.pdf(w, scale=own_sigma)
+    return np.sum(parts / parts.sum(0) * -w / (own_sigma if sigma is None else sigma)**2, axis=0)
+
+
+@pytest.mark.parametrize("pairs", [
+    pytest.param(GAUSSIAN, marks=pytest.mark.E6), pytest.param([(0.25, 1.0), (0.75, 0.1)], marks=pytest.mark.E7)])
+@pytest.mark.parametrize("wrong", [
+    lambda g, w, pairs: 1.001 * g, lambda g, w, pairs: -g, lambda g, w, pairs: mixed(w, pairs, sigma=1.0),
+    lambda g, w, pairs: mixed(w, pairs, sigma=np.sqrt(pairs[0][1])),
+    lambda g, w, pairs: np.where(np.abs(w) > 0.5, 0, g)],
+    ids=["x1.001", "flipped sign", "no 1/sigma^2", "1/sigma of the first", "no pull far out"])
+def test_a_wrong_score_is_rejected(gradient_check, pairs, wrong):
+    w = np.array([-1.3, -0.4, -0.06, 0.02, 0.15, 0.9])
+    passes = gradient_check(lambda z: prior.log_prior(z, components(pairs)), w)
+    assert passes(score(w, pairs)) and passes(mixed(w, pairs))
+    assert not passes(wrong(score(w, pairs), w, pairs))
+
+
+@pytest.mark.E7
+@pytest.mark.parametrize("wrong", [
+    lambda w, pairs: mixed(w, pairs, pi=0.5), lambda w, pairs: mixed(w, [(0.25, 1.0), (0.75, 1.0)]),
+    lambda w, pairs: mixed(w, pairs[::-1], pi=np.array([[0.25], [0.75]]))],
+    ids=["without pi", "one component twice", "pi swapped"])
+def test_a_score_with_wrong_responsibilities_is_rejected(gradient_check, wrong):
+    """Museum 13 among them: one mixture component used twice."""
+    w, pairs = np.array([-0.4, -0.15, 0.02, 0.25]), [(0.25, 1.0), (0.75, 0.1)]
+    assert not gradient_check(lambda z: prior.log_prior(z, components(pairs)), w)(wrong(w, pairs))

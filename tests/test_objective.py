@@ -1,0 +1,69 @@
+"""Minibatch weights against exact fractions, priors as kernels take them, and errors that name the argument."""
+
+from fractions import Fraction
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from bbbnp import GaussianPrior, Objective, ScaleMixture, minibatch_weights
+from bbbnp.kernels.prior import log_prior
+from bbbnp.objective import MINIBATCH_WEIGHTS
+
+W = np.array([-50.0, -0.3, 0.0, 1e-3, 2.0])
+
+
+@pytest.mark.E15
+@pytest.mark.parametrize("minibatches", [*range(1, 51), 5000])
+def test_minibatch_weights_sum_to_one(minibatches):  # museum 4
+    sizes = [7] * (minibatches - 1) + [3]
+    weights = {kind: minibatch_weights(kind, sizes) for kind in MINIBATCH_WEIGHTS}
+    for kind in MINIBATCH_WEIGHTS:
+        assert math.fsum(weights[kind]) == pytest.approx(1, rel=1e-12)
+    paper = [float(Fraction(2**(minibatches - i), 2**minibatches - 1)) for i in range(1, minibatches + 1)]
+    np.testing.assert_allclose(weights["geometric"], paper, rtol=1e-14, atol=1e-300)
+    np.testing.assert_allclose(weights["uniform"], np.array(sizes) / sum(sizes), rtol=1e-15)
+
+
+@pytest.mark.E6
+@pytest.mark.parametrize("prior", [GaussianPrior(0.7), ScaleMixture(1, 0.7, 3), ScaleMixture(0, 3, 0.7)])
+def test_gaussian_prior_and_a_mixture_of_one_have_the_density_of_scipy(prior):
+    components = prior.components(np.float64)
+    assert len(components) == 1
+    assert log_prior(W, components) == pytest.approx(norm(0, 0.7).logpdf(W).sum(), rel=1e-12)
+
+
+@pytest.mark.E7
+def test_mixture_is_mixed_weight_by_weight():  # museum 5 and 20
+    prior = ScaleMixture(0.25, 1.0, np.exp(-6.0))
+    parts = np.log([[0.25], [0.75]]) + norm(0, [[1.0], [np.exp(-6.0)]]).logpdf(W)
+    assert log_prior(W, prior.components(np.float64)) == pytest.approx(np.logaddexp(*parts).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_prior_components_have_the_precision_that_is_asked_for(dtype):
+    assert {type(value) for pair in ScaleMixture().components(dtype) for value in pair} == {dtype}
+
+
+def test_kl_weight_is_temperature_times_minibatch_weight():
+    assert Objective(temperature=0.5, minibatch_weight=0.25).kl_weight == 0.125
+
+
+@pytest.mark.parametrize("function, arguments, message", [
+    (Objective, {"prior": 3}, "prior=3 must be a ScaleMixture or a GaussianPrior"),
+    (Objective, {"likelihood": "poisson"}, "likelihood='poisson' is unknown; choose one of 'gaussian', "),
+    (Objective, {"noise": (1, 0)}, "noise=.* must be a finite number, greater than 0"),
+    (Objective, {"form": "long"}, "form='long' is unknown"), (Objective, {"draws": -1}, "draws=-1 must be an integer"),
+    (Objective, {"minibatch_weight": -1}, "minibatch_weight=-1 must be"),
+    (Objective, {"temperature": np.nan}, "temperature=nan must be"),
+    (minibatch_weights, {"kind": "harmonic", "sizes": [1]}, "kind='harmonic' is unknown; choose one of 'uniform', "),
+    (minibatch_weights, {"kind": "uniform", "sizes": [3, 0]}, "sizes=0 must be an integer of at least 1"),
+    (ScaleMixture, {"pi": 1.1}, "pi=1.1 must be a finite number, at least 0, at most 1"),
+    (ScaleMixture, {"pi": -0.1}, "pi=-0.1 must be a finite number, at least 0, at most 1"),
+    (ScaleMixture, {"sigma2": 0}, "sigma2=0 must be a finite number, greater than 0"),
+    (GaussianPrior, {"sigma": np.nan}, "sigma=nan must be a finite number, greater than 0"),
+])
+def test_bad_settings_are_named(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(**arguments)
