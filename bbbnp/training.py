@@ -189,5 +189,5 @@ def _divergence(problem, state):
     optimizer = problem.optimizer
     return DivergenceError(
         f"the free energy is not finite at step {state.step} (epoch {state.epoch + 1}), {where}. The likely cause is "
-        f"too large a step: try learning_rate={optimizer.learning_rate / 10:g} in place of {optimizer.learning_rate:g}, "
-        "a lower rho_init or inputs of unit scale. The model keeps its last good state.")
+        f"too large a step: try learning_rate={optimizer.learning_rate / 10:g} in place of "
+        f"{optimizer.learning_rate:g}, a lower rho_init or inputs of unit scale. The model keeps its last good state.")
