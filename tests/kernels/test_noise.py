@@ -75,13 +75,13 @@ def test_a_word_is_addressed_by_block_draw_step_stream_and_both_halves_of_the_se
 
 
 def test_normal_map_equals_the_quantile_function_within_the_stated_error():
-    # Measured over all 2^31 words: at most 1.34e-6, and 3.3e-7 of max(|z|, 1). Near z = 0 only the absolute error is
-    # bounded: the probability is a float32 there, and the 64 words next to the middle give 0.
+    # Measured over all 2^31 words: at most 1.34e-6, and 3.5e-7 of max(|z|, 1) (3.8e-7 without fused multiply-adds).
+    # Near z = 0 only the absolute error is bounded: the probability is a float32, and the 64 words next to 1/2 give 0.
     k = word_grid()
     z, true = normals_of(k), special.ndtri((k + 0.5) / 2**32)
     error, unit = np.abs(z - true), np.maximum(np.abs(true), 1)
-    assert 0.7e-6 < error.max() <= 1.4e-6 and np.max(error / unit) <= 3.4e-7
-    assert np.max(np.abs(z - true * (1 + 1e-6)) / unit) > 3.4e-7
+    assert 0.7e-6 < error.max() <= 1.4e-6 and np.max(error / unit) <= 3.8e-7
+    assert np.max(np.abs(z - true * (1 + 1e-6)) / unit) > 3.8e-7
 
 
 def test_the_sign_bit_flips_the_sign_exactly():
