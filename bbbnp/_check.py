@@ -5,10 +5,14 @@ import numbers
 import numpy as np
 
 
-def integer(name, value, *, least, most=2**63 - 1):
+LARGEST = 2**63 - 1
+
+
+def integer(name, value, *, least, most=LARGEST):
     """`value` as an int, or a ValueError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= most:
-        bound = f"of at least {least}" if most == 2**63 - 1 else f"from {least} to {most}"
+        bounded = most < LARGEST or isinstance(value, numbers.Integral) and value > most
+        bound = f"from {least} to {most}" if bounded else f"of at least {least}"
         raise ValueError(f"{name}={value!r} must be an integer {bound}")
     return int(value)
 
@@ -21,6 +25,13 @@ def real(name, value, *, above=-np.inf, below=np.inf, least=-np.inf, most=np.inf
         bounds = [f", {text} {limit:g}" for text, limit in limits.items() if np.isfinite(limit)]
         raise ValueError(f"{name}={value!r} must be a finite number" + "".join(bounds))
     return float(value)
+
+
+def boolean(name, value):
+    """`value` as a bool, or a ValueError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}={value!r} must be True or False")
+    return bool(value)
 
 
 def one_of(name, value, known):

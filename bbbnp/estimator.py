@@ -7,14 +7,12 @@ import numpy as np
 from bbbnp import _check, checkpoint, training
 from bbbnp.architecture import ACTIVATIONS, Architecture
 from bbbnp.kernels import hotloop, optimizer
-from bbbnp.objective import MINIBATCH_WEIGHTS, GaussianPrior, Objective, ScaleMixture
+from bbbnp.objective import MINIBATCH_WEIGHTS, Objective, ScaleMixture
 from bbbnp.prediction import sample_outputs
 
 OPTIMIZERS = {"sgd": optimizer.SGD, "momentum": optimizer.MOMENTUM, "adam": optimizer.ADAM}
 SCHEDULES = {"constant": optimizer.CONSTANT, "cosine": optimizer.COSINE, "inverse_time": optimizer.INVERSE_TIME}
-PRIORS = {prior.__name__: prior for prior in (GaussianPrior, ScaleMixture)}
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-STATE_ARRAYS = ("theta", "first", "second", "average", "history")
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -22,7 +20,7 @@ class NotFittedError(ValueError, AttributeError):
 
 
 @dataclass(kw_only=True, eq=False)
-class BayesModel:
+class BayesModel(checkpoint.Saved):
     """What both models share; `BayesRegressor` documents the parameters.
 
     A model adds its likelihood: `_learn_targets`, `_targets`, `_outputs`, `_initial_log_noise`, `_log_scale`,
@@ -90,6 +88,9 @@ class BayesModel:
             _check.integer("horizon", self.horizon, least=1)
         _check.real("average_last", self.average_last, least=0, most=1)
         _check.real("rho_init", self.rho_init)
+        _check.boolean("standardize", self.standardize)
+        if self.progress is not None:
+            _check.boolean("progress", self.progress)
         _check.one_of("dtype", self.dtype, ("float32", "float64"))
         _check.integer("prediction_draws", self.prediction_draws, least=1, most=2**32 - 1)
         _check.integer("seed", self.seed, least=0)
@@ -118,7 +119,10 @@ class BayesModel:
         DivergenceError
             When the free energy is not finite any more; the model keeps its last good state.
         """
-        self._start(X, y)
+        fresh = type(self)(**self.get_params())  # what is refused changes nothing
+        fresh._start(X, y)
+        fresh._check_validation(validation)
+        vars(self).update(vars(fresh))
         return self._train(X, y, self.epochs, validation)
 
     def partial_fit(self, X, y, *, epochs=1, validation=None):
@@ -130,7 +134,30 @@ class BayesModel:
         epochs = _check.integer("epochs", epochs, least=1)
         if not hasattr(self, "state_"):
             self._start(X, y)
+        self._check_resumable()
+        self._check_validation(validation)
         return self._train(X, y, self.state_.epoch + epochs, validation)
+
+    def _check_resumable(self):
+        """ValueErrors for settings that were changed since the start and cannot be."""
+        self._checked()
+        changed = {
+            "hidden": tuple(self.hidden) != self.architecture_.widths[1:-1],
+            "activation": self.activation != self.architecture_.activation,
+            self._output_setting: self._outputs() != self.architecture_.widths[-1],
+            "dtype": self.dtype != self.state_.theta.dtype,
+            "average_last": (self.average_last > 0) != (self.state_.average.size > 0)}
+        for name in [name for name, is_changed in changed.items() if is_changed]:
+            raise ValueError(f"{name}={getattr(self, name)!r} is not what this model was started with: put it back, "
+                             "or start again with fit")
+
+    def _check_validation(self, validation):
+        if validation is None:
+            return
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+            raise ValueError("validation must be a pair (X, y)")
+        X, y = validation
+        _check.same_length(self._inputs(X), self._targets(y), "validation X", "validation y")
 
     def _start(self, X, y):
         """Everything a fresh model has before its first step."""
@@ -159,8 +186,8 @@ class BayesModel:
 
     def _problem(self, X, y):
         """Data and settings as kernels take them."""
-        _check.same_length(X, y)
         x, targets = self._inputs(X), self._targets(y)
+        _check.same_length(x, targets)
         size = min(self.batch_size, len(x))
         steps = self.epochs * -(-len(x) // size)
         objective_ = self._objective()
@@ -178,12 +205,9 @@ class BayesModel:
 
     def _train(self, X, y, until, validation):
         problem, before = self._problem(X, y), self.state_.epoch
-        if validation is not None:
-            X_valid, y_valid = validation
-            _check.same_length(self._inputs(X_valid), self._targets(y_valid), "validation X", "validation y")
 
         def validate(epoch):
-            scores = self._scores(X_valid, y_valid)
+            scores = self._scores(*validation)
             self.validation_.append({"epoch": epoch, **scores})
             return ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
 
@@ -240,32 +264,3 @@ class BayesModel:
         draws = self.prediction_draws if draws is None else _check.integer("draws", draws, least=0, most=2**32 - 1)
         draws = 0 if self.posterior == "point" else draws
         return sample_outputs(self.architecture_, self.mu_, self.rho_, x, draws=draws, seed=self.seed)
-
-    # ---- files ----
-
-    def save(self, path):
-        """Write the model, with all that training needs to go on to the same bits, to one .npz file, atomically."""
-        state = self._fitted()
-        params = self.get_params()
-        params["prior"] = {"kind": type(self.prior).__name__, **vars(self.prior)}
-        settings = {"model": type(self).__name__, "params": params, "step": state.step, "epoch": state.epoch,
-                    "batch": state.batch, "validation": self.validation_, "widths": self.architecture_.widths}
-        own = {name: getattr(self, name) for name in self._own_arrays}
-        checkpoint.write(path, settings, dict(zip(STATE_ARRAYS, state.arrays)) | own)
-
-    @classmethod
-    def restore(cls, settings, arrays):
-        """The model that `save` wrote, from what `checkpoint.read` gives (see `bbbnp.load`)."""
-        params = settings["params"]
-        prior = dict(params.pop("prior"))
-        model = cls(**params | {"hidden": tuple(params["hidden"]), "prior": PRIORS[prior.pop("kind")](**prior)})
-        model._checked()
-        model.architecture_ = Architecture(settings["widths"], model.activation)
-        model.n_features_in_ = model.architecture_.widths[0]
-        counters = settings["step"], settings["epoch"], settings["batch"]
-        theta, first, second, average, history = (arrays[name] for name in STATE_ARRAYS)
-        model.state_ = training.State(theta, first, second, average, *counters, history)
-        model.validation_, model.interrupted_ = settings["validation"], False
-        for name in cls._own_arrays:
-            setattr(model, name, arrays[name])
-        return model

@@ -72,6 +72,12 @@ class BayesRegressor(BayesModel):
 
     _estimator_type = "regressor"
     _own_arrays = ("x_shift_", "x_scale_", "y_shift_", "y_scale_", "single_target_")
+    _output_setting = "noise"
+
+    @staticmethod
+    def _noises(arrays):
+        """Number of noise deviations in a file."""
+        return len(arrays["y_scale_"])
 
     @property
     def _likelihood(self):
@@ -145,7 +151,8 @@ class BayesRegressor(BayesModel):
 
     def score(self, X, y):
         """Coefficient of determination R^2 of the predictive mean, averaged over targets."""
-        y, mean = self._columns(y), self.predict(X).reshape(len(X), -1)
+        mean, y = self.predict(X).reshape(len(X), -1), self._columns(y)
+        self._targets(y)
         _check.same_length(X, y)
         return float(np.mean(1 - np.sum((y - mean)**2, axis=0) / np.sum((y - y.mean(axis=0))**2, axis=0)))
 
@@ -178,6 +185,11 @@ class BayesClassifier(BayesModel):
 
     _estimator_type = "classifier"
     _own_arrays = ("x_shift_", "x_scale_", "classes_")
+    _output_setting = "likelihood"
+
+    @staticmethod
+    def _noises(arrays):
+        return 1  # one, which is not read
 
     def _checked(self):
         super()._checked()
@@ -241,7 +253,7 @@ class BayesClassifier(BayesModel):
 
     def score(self, X, y):
         """Accuracy."""
-        targets, proba = self._targets(y)[:, 0], self.predict_proba(X)
+        proba, targets = self.predict_proba(X), self._targets(y)[:, 0]
         _check.same_length(X, targets)
         return float(np.mean(proba.argmax(axis=1) == targets))
 

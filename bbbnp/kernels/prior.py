@@ -7,7 +7,7 @@ A prior is a tuple of components (log_weight, precision), one a Gaussian, so tha
 One component is the Gaussian prior; two are the paper's spike and slab. The components are added by one rule, which
 never leaves the logarithm:
 
-    log(exp(a) + exp(b)) = a + softplus(b - a),     responsibility of b = s(b - a)
+    log(exp(a) + exp(b)) = max(a, b) + softplus(-|b - a|),     responsibility of b = s(b - a)
 """
 
 from bbbnp.kernels._jit import kernel
@@ -35,6 +35,12 @@ def gaussian_score(w, component):
 
 
 @kernel(inline=True)
+def log_add(a, b):
+    """log(exp(a) + exp(b)), with no digit lost whichever is the larger."""
+    return max(a, b) + softplus(-abs(b - a))
+
+
+@kernel(inline=True)
 def mixture_log_density(w, prior):
     """Log-density of one weight under the scale mixture (E7; paper, equation 7, per weight).
 
@@ -42,7 +48,7 @@ def mixture_log_density(w, prior):
     """
     total = gaussian_log_density(w, prior[0])
     for k in range(1, len(prior)):
-        total += softplus(gaussian_log_density(w, prior[k]) - total)  # E7
+        total = log_add(total, gaussian_log_density(w, prior[k]))  # E7
     return total
 
 
@@ -54,9 +60,10 @@ def mixture_score(w, prior):
     """
     total, score = gaussian_log_density(w, prior[0]), gaussian_score(w, prior[0])
     for k in range(1, len(prior)):
-        odds = gaussian_log_density(w, prior[k]) - total
-        score += logistic(odds) * (gaussian_score(w, prior[k]) - score)
-        total += softplus(odds)
+        log_density = gaussian_log_density(w, prior[k])
+        odds = log_density - total
+        score = logistic(-odds) * score + logistic(odds) * gaussian_score(w, prior[k])
+        total = log_add(total, log_density)
     return score
 
 

@@ -162,6 +162,14 @@ def test_entropy_split_by_hand(p, aleatoric, epistemic):
 
 
 @E18
+@pytest.mark.parametrize("count", range(2, 9))
+def test_identical_draws_never_have_a_negative_epistemic_part(count):
+    """The mean of 5 to 7 draws of 0.35 or 0.4 is another number in the last digit, of less entropy than each."""
+    epistemic = entropy_split(np.tile([[0.35, 0.65], [0.4, 0.6]], (count, 1, 1)))[2]
+    assert np.all(epistemic >= 0) and np.all(epistemic < 1e-15)
+
+
+@E18
 @given(arrays(float, (4, 2, 3), elements=st.floats(-40, 40)))
 @settings(derandomize=True, deadline=None)
 def test_entropies_lie_between_nothing_and_log_classes_and_add_up(f):
