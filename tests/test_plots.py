@@ -1,0 +1,40 @@
+"""Figures: drawn without a display, the same bytes each time, and nothing of the user's settings touched."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+from bbbnp import plots
+
+
+class Prediction:
+    """Stands in for a predictive distribution with a band from -1 to 1."""
+
+    def __init__(self, n):
+        self.epistemic, self.aleatoric = np.full(n, 0.04), np.full(n, 0.01)
+
+    def interval(self, level):
+        return -level * np.ones(len(self.epistemic)), level * np.ones(len(self.epistemic))
+
+    def quantile(self, q):
+        return np.zeros(len(self.epistemic))
+
+
+@pytest.mark.parametrize("draw", [
+    plots.network_comparison,
+    lambda path=None: plots.regression(np.array([0.0, 0.5]), np.zeros(2), np.linspace(-1, 1, 9), Prediction(9),
+                                       Prediction(9), path)], ids=["networks", "regression"])
+def test_figure_is_a_png_with_the_same_bytes_each_time(draw, tmp_path):
+    before = dict(matplotlib.rcParams)
+    for name in ("a.png", "b.png"):
+        draw(path=tmp_path / name)
+    assert dict(matplotlib.rcParams) == before
+    data = (tmp_path / "a.png").read_bytes()
+    assert data.startswith(b"\x89PNG") and data == (tmp_path / "b.png").read_bytes()
+    assert draw().get_size_inches()[0] == 7
+
+
+def test_regression_shows_both_kinds_of_doubt_as_deviations():
+    figure = plots.regression(np.array([0.0, 0.5]), np.zeros(2), np.linspace(-1, 1, 9), Prediction(9), Prediction(9))
+    heights = {line.get_label().split(":")[0]: line.get_ydata()[0] for line in figure.axes[-1].get_lines()}
+    assert heights == {"epistemic": 0.2, "aleatoric": 0.1}
