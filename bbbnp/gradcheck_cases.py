@@ -149,8 +149,8 @@ def kernel_rows(seed=1):
         yield row(f"log_prior, {name}", equation, lambda w: prior.log_prior(w, components), mu,
                   np.array([prior.mixture_score(w, components) for w in mu]))
     dmu, drho = np.empty(9), np.empty(9)
-    divergence.kl_to_gaussian_backward(dmu, drho, mu, rho, 0.7)
-    yield row("kl_to_gaussian in mu, rho", "E14", lambda z: divergence.kl_to_gaussian(z[:9], z[9:], 0.7),
+    divergence.kl_to_gaussian_backward(dmu, drho, mu, rho, np.float64(0.7))
+    yield row("kl_to_gaussian in mu, rho", "E14", lambda z: divergence.kl_to_gaussian(z[:9], z[9:], np.float64(0.7)),
               np.concatenate([mu, rho]), np.concatenate([dmu, drho]))
     yield from _likelihood_rows(rng, row)
     yield from _layer_rows(rng, row)
