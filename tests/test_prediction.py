@@ -59,6 +59,16 @@ def test_samples_have_the_predictive_moments_and_coverage(likelihood, flat):
         assert np.all(np.abs(inside - level) < 5 * np.sqrt(level * (1 - level) / 3000))
 
 
+def test_observation_noise_has_a_stream_of_its_own():
+    d, mean, deviation = regression("gaussian", False, draws=7, examples=4, seed=3)
+    observed = ((d.samples - mean) / deviation).ravel()
+    eps = np.empty((2, observed.size))
+    for row, stream in zip(eps, (noise.OBSERVATION, noise.PREDICTION)):
+        noise.normals(row, 3, stream, 0, 0)
+    close(observed, eps[0])
+    assert not np.isclose(observed, eps[1]).any()
+
+
 @pytest.mark.E18
 @REGRESSIONS
 def test_quantiles_invert_the_distribution_function_of_the_mixture(likelihood, flat):
@@ -110,7 +120,7 @@ def test_draws_that_contradict_each_other_with_certainty_are_all_doubt_about_the
 def test_no_draws_is_the_mean_network_of_the_reference(activation, small):
     architecture = Architecture((2, 4, 3, 5), activation)
     mu = architecture.initial_mu(1)
-    outputs = sample_outputs(architecture, mu, np.full_like(mu, 2.0), small.X, draws=0)
+    outputs = sample_outputs(architecture, mu, np.full_like(mu, 2.0), small.X.copy(), draws=0)
     assert outputs.shape == (1, 12, 5)
     close(outputs[0], reference.network(mu, small.X, architecture.widths, activation)[-1])
 
@@ -121,13 +131,14 @@ def test_each_draw_is_one_network_for_all_rows(at_once, small, monkeypatch):
     monkeypatch.setattr(prediction, "ROWS_AT_ONCE", at_once)
     architecture = Architecture((2, 4, 3))
     mu, rho, eps = architecture.initial_mu(1), np.linspace(-3, 1, architecture.size), np.empty(architecture.size)
-    outputs = sample_outputs(architecture, mu, rho, small.X, draws=3, seed=8)
+    x = small.X.copy()  # writable: Numba compiles another version for arrays that are not
+    outputs = sample_outputs(architecture, mu, rho, x, draws=3, seed=8)
     for draw, out in enumerate(outputs):
         noise.normals(eps, 8, noise.PREDICTION, 0, draw)
         w = reference.reparameterize(mu, rho, eps)
-        close(out, reference.network(w, small.X, architecture.widths, "relu")[-1])
-    mean_network = sample_outputs(architecture, mu, rho, small.X, draws=0)[0]
-    close(mean_network, reference.network(mu, small.X, architecture.widths, "relu")[-1])
+        close(out, reference.network(w, x, architecture.widths, "relu")[-1])
+    mean_network = sample_outputs(architecture, mu, rho, x, draws=0)[0]
+    close(mean_network, reference.network(mu, x, architecture.widths, "relu")[-1])
 
 
 @pytest.mark.E18

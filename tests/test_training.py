@@ -144,6 +144,13 @@ def test_divergence_names_the_epoch_of_the_step(small, monkeypatch):
         BayesRegressor(**BASE).fit(small.X, small.y)
 
 
+@PLAIN_PYTHON_WARNS
+def test_a_last_update_that_overflows_is_a_divergence(small):
+    net = BayesRegressor(**DIVERGES | {"learning_rate": 1e38, "epochs": 1, "batch_size": 12})
+    pytest.raises(DivergenceError, net.fit, small.X, small.y)
+    assert np.isfinite(net.state_.theta).all()
+
+
 @pytest.mark.parametrize("layer, entry", [(1, 0), (2, 9)])
 def test_divergence_names_the_layer(layer, entry, small):
     net = BayesRegressor(**BASE).partial_fit(small.X, small.y, epochs=2)
