@@ -54,7 +54,7 @@ def _signs(architecture, mu, rho, x, key, draws):
     patterns = []
     for draw in range(draws):
         posterior.sample_weights(ws.w, mu, rho, weight_noise(key, draw, mu.size).astype(float))
-        network_forward(ws.outputs, architecture.network, ws.w, x)
+        network_forward(ws.outputs, architecture.network, ws.w, x, 0, len(x))
         patterns.append(ws.outputs[:hidden] > 0)
     return np.concatenate(patterns)
 
@@ -178,7 +178,8 @@ def _layer_rows(rng, row):
     x, w, b, dy = rng.normal(size=(4, 3)), rng.normal(size=(3, 5)), rng.normal(size=5), rng.normal(size=(4, 5))
     dx, dw, db, y = np.empty_like(x), np.empty_like(w), np.empty_like(b), np.empty_like(dy)
     dense.dense_backward_input(dx, dy, w)
-    dense.dense_backward_weights(dw, db, dy, x)
+    dense.dense_backward_weights(dw, dy, x)
+    dense.dense_backward_bias(db, dy)
 
     def weighted(z):
         dense.dense_forward(y, z[:12].reshape(4, 3), z[12:27].reshape(3, 5), z[27:])

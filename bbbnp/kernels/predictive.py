@@ -47,7 +47,7 @@ def predict_draws(samples, parameters, network, x, seed, ws):
         sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps)
         for start in range(0, x.shape[0], at_once):
             stop = min(start + at_once, x.shape[0])
-            samples[s, start:stop] = network_forward(ws.outputs, network, ws.w, x[start:stop])
+            samples[s, start:stop] = network_forward(ws.outputs, network, ws.w, x[start:stop], 0, stop - start)
 
 
 @kernel
