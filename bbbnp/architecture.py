@@ -11,9 +11,10 @@ from bbbnp.kernels.dense import Network, layer
 from bbbnp.kernels.elbo import Workspace
 
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
-# Pieces of a training step, the best measured: weights in a tile, examples in a block, entries of dW in a unit. From
-# LARGE multiplications a pass, blocks of examples (and threads) are worth their cost.
-TILE, BLOCK, UNIT, LARGE = 2048, 64, 65536, 4_000_000
+# Pieces of a training step, the best measured: weights in a tile, examples in a block, entries of dW in a unit.
+TILE, BLOCK, UNIT = 2048, 64, 65536
+# Multiplications a pass (weights times examples) from which blocks of examples, and threads, are worth their cost.
+LARGE = 4_000_000
 
 
 @dataclass(frozen=True)

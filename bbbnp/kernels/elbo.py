@@ -67,8 +67,8 @@ class Workspace(NamedTuple):
     """Scratch, and where a step is cut (see `fused`).
 
     w, eps, dw (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example. The fused step has
-    pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: row (depth, k, k_end, start, column)
-    of `units` is W[k:k_end] of a layer, and its bias if k_end is the last; start and column are where the layer
+    pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end,
+    start, column), is W[k:k_end] of a layer, and its bias if k_end is the last; start and column are where the layer
     begins in the flat vector and its inputs in `columns`, B times the widths. `parts` and `dlog_noise` have a row for
     every piece's sums.
     """
@@ -172,7 +172,7 @@ def forward_draw(ws, parameters, network, prior, objective, batch, key, draw):
 
 @kernel
 def free_energy_gradient(gradient, parameters, network, prior, objective, batch, key, ws):
-    """Fill `gradient` with that of F; return log q, log P(w), log P(D | w), averaged over draws (E2, E12, E13).
+    """Fill `gradient` with that of F; return log q, log P(w), log P(D | w), averaged over draws (E2, E13).
 
     F = kl_weight (log q - log P(w)) - log P(D | w)
 

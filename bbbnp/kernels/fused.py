@@ -15,7 +15,7 @@ from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import (
     block, dense_backward_bias, dense_backward_weights, layer_input, network_backward, network_forward)
-from bbbnp.kernels.elbo import Parameters, Weighting, add_gradient, copy
+from bbbnp.kernels.elbo import Parameters, add_gradient, copy
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.optimizer import average_iterates, update
 from bbbnp.kernels.posterior import log_posterior, sample_weights
@@ -25,15 +25,14 @@ from bbbnp.kernels.prior import log_prior
 class State(NamedTuple):
     """theta = [mu, rho, log_noise] and the optimiser's moments, shape (2P + T,); average of iterates, or empty.
 
-    `good` is the last theta known to have a finite free energy. `dtheta`, (2P,), is the gradient in mu and rho, recorded
-    or added over draws, or empty where a tile's scratch is enough; `dlog_noise`, (T,), that in log_noise.
+    `dtheta`, (2P,), is the gradient in mu and rho, recorded or added over draws, or empty where a tile's scratch is
+    enough; `dlog_noise`, (T,), that in log_noise.
     """
 
     theta: np.ndarray
     first: np.ndarray
     second: np.ndarray
     average: np.ndarray
-    good: np.ndarray
     dtheta: np.ndarray
     dlog_noise: np.ndarray
 
@@ -81,6 +80,15 @@ def run_rows(i, state, network, objective, x, y, ws):
     ws.dlog_noise[i] = 0
     log_likelihood_backward(dout, ws.dlog_noise[i], objective.likelihood, out, y[first:last], log_noise)
     network_backward(ws.doutputs, network, ws.w, ws.outputs, rows, first, last)
+
+
+@kernel
+def column_sum(parts, column, pieces):
+    """Sum of what the pieces left in a column, in their order; `parts.sum()` would be split over threads."""
+    total = 0.0
+    for i in range(pieces):
+        total += parts[i, column]
+    return total
 
 
 @kernel

@@ -11,8 +11,9 @@ from numba import prange
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.elbo import Key, Weighting, complexity, copy, minibatch_weight
-from bbbnp.kernels.fused import Stage, draw_tile, finish_noise, finish_weights, run_rows, unit_weights
+from bbbnp.kernels.elbo import Key, Weighting, complexity, minibatch_weight
+from bbbnp.kernels.fused import (
+    Stage, column_sum, draw_tile, finish_noise, finish_weights, run_rows, unit_weights)
 from bbbnp.kernels.noise import shuffle
 
 UPDATE, RECORD, VALUE = range(3)
@@ -70,7 +71,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
     Returns
     -------
     int
-        Steps taken: fewer than `steps` when a free energy was not finite. The first to be finite saves theta as good.
+        Steps taken: fewer than `steps` when a free energy was not finite.
     float, float, float
         log q, log P(w) and log P(D | w) of the last step.
     """
@@ -97,17 +98,16 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                 draw_tile(np.int64(t), state, prior, objective, ws, Key(cursor.seed, step), draw)
             for r in prange(row_blocks):
                 run_rows(np.int64(r), state, network, objective, x, y, ws)
-            log_q += ws.parts[:tiles, 0].sum() / draws
-            log_p += ws.parts[:tiles, 1].sum() / draws
-            log_lik += ws.parts[:row_blocks, 2].sum() / draws
+            log_q += column_sum(ws.parts, 0, tiles) / draws
+            log_p += column_sum(ws.parts, 1, tiles) / draws
+            log_lik += column_sum(ws.parts, 2, row_blocks) / draws
             if plan.mode == VALUE:
                 continue
             last = draw == draws - 1
-            if last and not math.isfinite(complexity(log_q, log_p, kl_weight) - log_lik):
+            update = last and plan.mode == UPDATE
+            if update and not math.isfinite(complexity(log_q, log_p, kl_weight) - log_lik):
                 return taken, log_q, log_p, log_lik
-            if last and taken == 0:
-                copy(state.good, state.theta)
-            stage = Stage(draw == 0, last and plan.mode == UPDATE, step, step - plan.average_from)
+            stage = Stage(draw == 0, update, step, step - plan.average_from)
             weighting = Weighting(objective.form, part, kl_weight)
             for u in prange(units):
                 begin, end = unit_weights(np.int64(u), network, x, ws)

@@ -39,9 +39,9 @@ def log_predictive(log_mean, log_lik):
 def predict_draws(samples, parameters, network, x, seed, ws):
     """Fill `samples`, shape (S, N, O), with the network's outputs under S draws of the weights (E4, E10).
 
-    Each draw serves all N rows of `x`, taken as many at a time as `ws.rows` has entries.
+    Each draw serves all N rows of `x`, taken as many at a time as `ws.log_lik` has entries.
     """
-    at_once = ws.rows.size
+    at_once = ws.log_lik.size
     for s in range(samples.shape[0]):
         noise.normals(ws.eps, seed, noise.PREDICTION, 0, s)
         sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps)
