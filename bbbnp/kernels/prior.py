@@ -12,7 +12,7 @@ never leaves the logarithm:
 """
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.posterior import logistic, softplus
+from bbbnp.kernels.posterior import logistic_pair, softplus
 from bbbnp.kernels.vectormath import HALF
 
 
@@ -61,8 +61,8 @@ def mixture_score(w, prior):
     total, score = gaussian_log_density(w, prior[0], prior[1]), gaussian_score(w, prior[1])
     for k in range(2, len(prior), 2):
         log_density = gaussian_log_density(w, prior[k], prior[k + 1])
-        odds = log_density - total
-        score = logistic(-odds) * score + logistic(odds) * gaussian_score(w, prior[k + 1])
+        before, component = logistic_pair(log_density - total)
+        score = before * score + component * gaussian_score(w, prior[k + 1])
         total = log_add(total, log_density)
     return score
 
