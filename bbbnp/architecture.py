@@ -11,6 +11,10 @@ from bbbnp.kernels.dense import Network, layer
 from bbbnp.kernels.elbo import Workspace
 
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
+# Pieces of a training step, the best measured: weights in a tile, examples in a block, entries of dW in a unit.
+TILE, BLOCK, UNIT = 2048, 64, 65536
+# Multiplications a pass (weights times examples) from which blocks of examples, and threads, are worth their cost.
+LARGE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,32 @@ class Architecture:
         starts = np.cumsum([0] + [(k + 1) * n for k, n in zip(self.widths, self.widths[1:])])
         return [layer(flat, int(start), k, n) for start, k, n in zip(starts, self.widths, self.widths[1:])]
 
-    def workspace(self, rows, dtype):
-        """Scratch arrays of the kernels for `rows` examples at once."""
-        flat = rows * sum(self.widths[1:])
-        return Workspace(*(np.zeros(n, dtype) for n in [self.size] * 3 + [flat] * 2 + [rows]))
+    def workspace(self, rows, dtype, *, targets=1, tile=TILE, block=None, unit=UNIT):
+        """Scratch arrays of the kernels for `rows` examples, and where a training step is cut: by shapes only.
+
+        Parameters
+        ----------
+        rows : int
+            Examples at once.
+        dtype : dtype
+        targets : int
+            Number T of noise deviations.
+        tile, block, unit : int
+            Weights (a multiple of four), examples, and about how many entries of dW in one piece.
+        """
+        if block is None:
+            block = BLOCK if self.size * rows >= LARGE else rows
+        units, start, column = [], 0, 0
+        for depth, (k, n) in enumerate(zip(self.widths, self.widths[1:])):
+            edges = np.linspace(0, k, min(k, max(1, round(k * n / unit))) + 1).astype(int)
+            units += [(depth, a, b, start, column) for a, b in zip(edges, edges[1:])]
+            start, column = start + (k + 1) * n, column + k
+        blocks = -(-rows // block)
+        flat, pieces = rows * sum(self.widths[1:]), max(blocks, -(-self.size // tile))
+        return Workspace(
+            *(np.zeros(n, dtype) for n in [self.size] * 3 + [flat] * 2 + [rows]), tile, block,
+            np.array(units, np.int64), np.zeros(rows * column, dtype), np.zeros((pieces, 3)),
+            np.zeros((blocks, targets), dtype))
 
     def initial_mu(self, seed, dtype=np.float64):
         """Means before training: W normal with variance 2/K (He et al. 2015; 1/K for tanh and sigmoid), b zero.

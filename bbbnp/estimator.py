@@ -46,6 +46,7 @@ class BayesModel(checkpoint.Saved):
     dtype: str = "float32"
     prediction_draws: int = 100
     seed: int = 0
+    threads: int = None
     progress: bool = None
 
     # ---- parameters, as scikit-learn asks for them ----
@@ -84,6 +85,8 @@ class BayesModel(checkpoint.Saved):
         _check.one_of("optimizer", self.optimizer, OPTIMIZERS)
         _check.real("learning_rate", self.learning_rate, above=0)
         _check.one_of("schedule", self.schedule, SCHEDULES)
+        if self.threads is not None:
+            _check.integer("threads", self.threads, least=1)
         if self.horizon is not None:
             _check.integer("horizon", self.horizon, least=1)
         _check.real("average_last", self.average_last, least=0, most=1)
@@ -191,7 +194,7 @@ class BayesModel(checkpoint.Saved):
         size = min(self.batch_size, len(x))
         steps = self.epochs * -(-len(x) // size)
         objective_ = self._objective()
-        objective = objective_.for_kernels(self.dtype)
+        objective = objective_.for_kernels
         if self.posterior == "point":
             objective = objective._replace(draws=0)
         settings = optimizer.Optimizer(
@@ -199,9 +202,12 @@ class BayesModel(checkpoint.Saved):
             float(self.horizon or steps), BETA1, BETA2, EPSILON)
         data = hotloop.Data(x, targets, np.arange(len(x)), x[:size].copy(), targets[:size].copy())
         plan = hotloop.Plan(size, MINIBATCH_WEIGHTS[self.minibatch_weights], float(self.temperature),
-                            objective_.likelihood == "gaussian_learned", steps - round(steps * self.average_last))
-        return training.Problem(self.architecture_.network, objective, settings, data, plan,
-                                self.architecture_.workspace(size, self.dtype), self.seed)
+                            objective_.likelihood == "gaussian_learned", steps - round(steps * self.average_last),
+                            hotloop.UPDATE)
+        noises = self.state_.theta.size - 2 * self.architecture_.size
+        ws = self.architecture_.workspace(size, self.dtype, targets=noises)
+        return training.Problem(self.architecture_.network, self.prior.components(self.dtype), objective, settings,
+                                data, plan, ws, self.seed, self.threads)
 
     def _train(self, X, y, until, validation):
         problem, before = self._problem(X, y), self.state_.epoch

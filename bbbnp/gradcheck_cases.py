@@ -1,7 +1,8 @@
 """What `bbbnp gradcheck` checks: every kernel with a backward, and the training path in all its combinations.
 
-The path is `free_energy_gradient`, the code that trains, with the noise fixed by its key, two draws, a temperature, and
-layer widths that all differ. `reference.py` is checked by a complex step where it is analytic.
+The path is `free_energy_gradient`, the code that trains, cut into small pieces, with the noise fixed by its key, two
+draws, a temperature, and layer widths that all differ. `reference.py` is checked by a complex step where it is
+analytic.
 """
 
 import itertools
@@ -23,6 +24,7 @@ EQUATION_OF_FORM = {"short": "E13", "paper": "E12"}
 BATCH_SIZES = (7, 7, 5)  # of an epoch of three; the second minibatch is the one that is checked
 TARGETS = 2
 STEP = 0.02
+PIECES = {"tile": 8, "block": 3, "unit": 6}  # smaller than P, the batch and a layer: the step is checked as it is cut
 
 
 def _data(rng, likelihood_name, inputs, rows):
@@ -54,7 +56,7 @@ def _signs(architecture, mu, rho, x, key, draws):
     patterns = []
     for draw in range(draws):
         posterior.sample_weights(ws.w, mu, rho, weight_noise(key, draw, mu.size).astype(float))
-        network_forward(ws.outputs, architecture.network, ws.w, x)
+        network_forward(ws.outputs, architecture.network, ws.w, x, 0, len(x))
         patterns.append(ws.outputs[:hidden] > 0)
     return np.concatenate(patterns)
 
@@ -69,7 +71,7 @@ def path_blocks(architecture):
 def path_numeric(architecture, mu, rho, x, y, objective, key):
     """Numerical gradient of the training path's free energy in [mu, rho]."""
     def value(theta):
-        return free_energy(architecture, *np.split(theta, 2), x, y, objective=objective, key=key).value
+        return free_energy(architecture, *np.split(theta, 2), x, y, objective=objective, key=key, pieces=PIECES).value
 
     def same_branch(theta):
         return np.array_equal(_signs(architecture, *np.split(theta, 2), x, key, objective.draws), signs)
@@ -99,7 +101,7 @@ def path_rows(hidden=(4, 5)):
             blocks = [*blocks, ("log_noise", TARGETS)]
         for form in FORMS:
             *arguments, objective, key = path_case(*names, form=form, hidden=hidden)
-            result = free_energy_gradient(*arguments, objective=objective, key=key)
+            result = free_energy_gradient(*arguments, objective=objective, key=key, pieces=PIECES)
             g = np.concatenate([result.dmu, result.drho] + [result.dlog_noise] * (result.dlog_noise is not None))
             yield Row(f"training path: {', '.join(names)}", EQUATION_OF_FORM[form], g.size,
                       *worst_entry(g, numeric, blocks))
@@ -178,7 +180,8 @@ def _layer_rows(rng, row):
     x, w, b, dy = rng.normal(size=(4, 3)), rng.normal(size=(3, 5)), rng.normal(size=5), rng.normal(size=(4, 5))
     dx, dw, db, y = np.empty_like(x), np.empty_like(w), np.empty_like(b), np.empty_like(dy)
     dense.dense_backward_input(dx, dy, w)
-    dense.dense_backward_weights(dw, db, dy, x)
+    dense.dense_backward_weights(dw, dy, x)
+    dense.dense_backward_bias(db, dy)
 
     def weighted(z):
         dense.dense_forward(y, z[:12].reshape(4, 3), z[12:27].reshape(3, 5), z[27:])

@@ -52,6 +52,8 @@ class BayesRegressor(BayesModel):
         Draws of the weights that predictions average.
     seed : int
         All noise is a function of it: the same seed gives the same bits.
+    threads : int, optional
+        Left out, all of Numba's (NUMBA_NUM_THREADS) for a large network and one for a small; the bits are the same.
     progress : bool, optional
         Show a bar while training; left out, on a terminal only.
 

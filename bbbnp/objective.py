@@ -17,10 +17,10 @@ MINIBATCH_WEIGHTS = {"uniform": elbo.UNIFORM, "geometric": elbo.GEOMETRIC}
 
 
 def _components(pairs, dtype):
-    """Prior components (log_weight, precision) of (pi, sigma) pairs, for kernels; those with pi = 0 left out."""
+    """The flat tuple (log_weight, precision, ...) of (pi, sigma) pairs, for kernels; those with pi = 0 left out."""
     cast = np.dtype(dtype).type
-    return tuple((cast(np.log(pi) - np.log(sigma) - np.log(2 * np.pi) / 2), cast(sigma**-2.0))
-                 for pi, sigma in pairs if pi > 0)
+    return tuple(cast(value) for pi, sigma in pairs if pi > 0
+                 for value in (np.log(pi) - np.log(sigma) - np.log(2 * np.pi) / 2, sigma**-2.0))
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class GaussianPrior:
         _check.real("sigma", self.sigma, above=0)
 
     def components(self, dtype):
-        """For kernels: a tuple of one (log_weight, precision)."""
+        """For kernels: (log_weight, precision)."""
         return _components([(1.0, self.sigma)], dtype)
 
 
@@ -67,7 +67,7 @@ class ScaleMixture:
         _check.real("sigma2", self.sigma2, above=0)
 
     def components(self, dtype):
-        """For kernels: a tuple of (log_weight, precision)."""
+        """For kernels: (log_weight, precision) of each component, in one flat tuple."""
         return _components([(self.pi, self.sigma1), (1 - self.pi, self.sigma2)], dtype)
 
 
@@ -117,9 +117,10 @@ class Objective:
         """The factor on log q - log P(w): minibatch weight times temperature."""
         return self.temperature * self.minibatch_weight
 
-    def for_kernels(self, dtype):
-        """The same as the kernels take it."""
-        return elbo.Objective(self.prior.components(dtype), LIKELIHOODS[self.likelihood], self.draws, FORMS[self.form])
+    @property
+    def for_kernels(self):
+        """Likelihood, draws and form as kernels take them; the prior is `prior.components(dtype)`."""
+        return elbo.Objective(LIKELIHOODS[self.likelihood], self.draws, FORMS[self.form])
 
     def log_noise(self, targets, dtype):
         """Log deviation of the Gaussian noise, shape (T,); zero for the likelihoods that do not read it."""

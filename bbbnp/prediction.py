@@ -35,7 +35,8 @@ def sample_outputs(architecture, mu, rho, X, *, draws, seed=0):
     else:
         for start in range(0, len(X), ROWS_AT_ONCE):
             rows = X[start:start + ROWS_AT_ONCE]
-            samples[0, start:start + ROWS_AT_ONCE] = network_forward(ws.outputs, architecture.network, mu, rows)
+            samples[0, start:start + ROWS_AT_ONCE] = network_forward(
+                ws.outputs, architecture.network, mu, rows, 0, len(rows))
     return samples
 
 

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bbbnp import _check
-from bbbnp.kernels import elbo, noise
+from bbbnp import _check, threads, training
+from bbbnp.kernels import elbo, fused, hotloop, noise, optimizer
 from bbbnp.objective import output_width
+
+NO_OPTIMIZER = optimizer.Optimizer(optimizer.SGD, 0.0, optimizer.CONSTANT, 1.0, 0.0, 0.0, 0.0)
 
 
 class Key(NamedTuple):
@@ -46,8 +48,8 @@ class FreeEnergyGradient(NamedTuple):
     dlog_noise: np.ndarray
 
 
-def _prepare(architecture, mu, rho, X, y, objective, key):
-    """Checked arguments as kernels take them, without the gradient."""
+def _checked_arrays(architecture, mu, rho, X, y, objective):
+    """[mu, rho], X, y and log_noise in the precision of `mu`, or a ValueError."""
     mu = np.asarray(mu)
     dtype = mu.dtype
     if dtype not in (np.float32, np.float64):
@@ -71,10 +73,26 @@ def _prepare(architecture, mu, rho, X, y, objective, key):
                          f"{output_width(objective.likelihood, y.shape[1])} outputs; the architecture has {outputs}")
     elif objective.likelihood == "bernoulli" and not np.isin(y, (0, 1)).all():
         raise ValueError("y must hold 0 and 1 only for the bernoulli likelihood")
-    parameters = elbo.Parameters(np.ascontiguousarray(mu), np.ascontiguousarray(rho),
-                                 objective.log_noise(y.shape[1], dtype))
-    return (parameters, architecture.network, objective.for_kernels(dtype), elbo.Batch(X, y), _checked(key),
-            architecture.workspace(len(X), dtype))
+    return np.concatenate([mu, rho]), X, y, objective.log_noise(y.shape[1], dtype)
+
+
+def _run(mode, architecture, arrays, objective, key, pieces):
+    """One pass of the hot loop over checked arguments: FreeEnergy, dtheta, dlog_noise and log_noise."""
+    theta, X, y, log_noise = _checked_arrays(architecture, *arrays, objective)
+    dtype, rows = theta.dtype, len(X)
+    ws = architecture.workspace(rows, dtype, targets=len(log_noise), **pieces or {})
+    theta = np.concatenate([theta, log_noise])
+    none = np.zeros(0, dtype)
+    dtheta, dlog_noise = training.gradient_scratch(
+        theta, architecture.size, len(log_noise), whole=mode == hotloop.RECORD)
+    plan = hotloop.Plan(rows, elbo.UNIFORM, float(objective.kl_weight), False, 0, mode)
+    data = hotloop.Data(X, y, np.arange(rows), X[:0], y[:0])
+    _, *parts = threads.train(
+        1, np.zeros((1, 2)), fused.State(theta, none, none, none, dtheta, dlog_noise), architecture.network,
+        objective.prior.components(dtype), objective.for_kernels, NO_OPTIMIZER, data, plan,
+        hotloop.Cursor(*_checked(key), 0, 0), ws)
+    value = elbo.complexity(*parts[:2], objective.kl_weight) - parts[2]
+    return FreeEnergy(value, *parts), dtheta, dlog_noise, log_noise
 
 
 def _checked(key):
@@ -83,12 +101,7 @@ def _checked(key):
                     _check.integer("step", key.step, least=0, most=2**32 - 1))
 
 
-def _value(parts, objective):
-    log_q, log_prior, log_lik = parts
-    return FreeEnergy(elbo.complexity(log_q, log_prior, objective.kl_weight) - log_lik, *parts)
-
-
-def free_energy(architecture, mu, rho, X, y, *, objective, key=Key()):
+def free_energy(architecture, mu, rho, X, y, *, objective, key=Key(), pieces=None):
     """Variational free energy of one minibatch, at noise fixed by the key (E2; paper, equations 2 and 8).
 
     Parameters
@@ -101,6 +114,8 @@ def free_energy(architecture, mu, rho, X, y, *, objective, key=Key()):
         Targets; class indices for the categorical likelihood.
     objective : Objective
     key : Key
+    pieces : dict, optional
+        `tile`, `block` and `unit` of `Architecture.workspace`: where the step is cut, which changes rounding only.
 
     Returns
     -------
@@ -112,11 +127,10 @@ def free_energy(architecture, mu, rho, X, y, *, objective, key=Key()):
     ValueError
         For shapes that do not fit, values that are not finite, or targets that the likelihood does not have.
     """
-    parameters, network, objective_, batch, key_, ws = _prepare(architecture, mu, rho, X, y, objective, key)
-    return _value(elbo.free_energy(parameters, network, objective_, batch, key_, ws), objective)
+    return _run(hotloop.VALUE, architecture, (mu, rho, X, y), objective, key, pieces)[0]
 
 
-def free_energy_gradient(architecture, mu, rho, X, y, *, objective, key=Key()):
+def free_energy_gradient(architecture, mu, rho, X, y, *, objective, key=Key(), pieces=None):
     """`free_energy` with its gradient, by the code that trains (E12, E13; paper, equations 3 and 4).
 
     Parameters are those of `free_energy`, and so is what is raised.
@@ -126,15 +140,12 @@ def free_energy_gradient(architecture, mu, rho, X, y, *, objective, key=Key()):
     FreeEnergyGradient
         The four numbers, dmu and drho, and for learned noise dnoise and dlog_noise.
     """
-    parameters, network, objective_, batch, key_, ws = _prepare(architecture, mu, rho, X, y, objective, key)
-    gradient = elbo.Parameters(*(np.zeros_like(array) for array in parameters))
-    parts = elbo.free_energy_gradient(
-        gradient, parameters, network, objective_, batch, key_, objective.kl_weight, ws)
-    dnoise = dlog_noise = None
-    if objective.likelihood == "gaussian_learned":
-        dlog_noise = gradient.log_noise
-        dnoise = dlog_noise / np.exp(parameters.log_noise)
-    return FreeEnergyGradient(*_value(parts, objective), gradient.mu, gradient.rho, dnoise, dlog_noise)
+    parts, dtheta, dlog_noise, log_noise = _run(
+        hotloop.RECORD, architecture, (mu, rho, X, y), objective, key, pieces)
+    dmu, drho = np.split(dtheta, 2)
+    if objective.likelihood != "gaussian_learned":
+        return FreeEnergyGradient(*parts, dmu, drho, None, None)
+    return FreeEnergyGradient(*parts, dmu, drho, dlog_noise / np.exp(log_noise), dlog_noise)
 
 
 def weight_noise(key, draw, size):

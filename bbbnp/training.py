@@ -19,7 +19,8 @@ import scipy.linalg.cython_blas  # noqa: F401  (the BLAS behind np.dot in kernel
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from bbbnp.kernels import elbo, hotloop
+from bbbnp import threads
+from bbbnp.kernels import elbo, fused, hotloop
 from bbbnp.kernels.dense import Network
 from bbbnp.kernels.optimizer import Optimizer
 
@@ -36,12 +37,14 @@ class Problem(NamedTuple):
     """Everything of a training call that does not change during it, as kernels take it."""
 
     network: Network
+    prior: tuple
     objective: elbo.Objective
     optimizer: Optimizer
     data: hotloop.Data
     plan: hotloop.Plan
     ws: elbo.Workspace
     seed: int
+    threads: int = None
 
     @property
     def minibatches(self):
@@ -134,7 +137,7 @@ def run(problem, state, until, *, validate=None, progress=None):
         At a free energy that is not finite; `state` is then that of the last good slice.
     """
     begin, every = state.epoch, max(1, -(-(until - state.epoch) // VALIDATIONS))
-    steps, dtheta, shown, good = 1, np.zeros_like(state.theta), "", None
+    steps, shown, good = 1, "", None
     state.history = np.vstack([state.history[:until], np.zeros((max(until - len(state.history), 0), 2))])
     bar = tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
                disable=None if progress is None else not progress)
@@ -143,7 +146,7 @@ def run(problem, state, until, *, validate=None, progress=None):
             goal = until if validate is None else min(until, begin + ((state.epoch - begin) // every + 1) * every)
             steps = min(steps, (goal - state.epoch) * problem.minibatches - state.batch)
             before, begun = state.epoch, time.perf_counter()
-            good = _slice(problem, state, steps, dtheta, good)
+            good = _slice(problem, state, steps, good)
             seconds = time.perf_counter() - begun
             steps = max(1, min(2 * steps, int(steps * SLICE_SECONDS / max(seconds, 1e-9))))
             bar.update(state.epoch - before)
@@ -154,20 +157,27 @@ def run(problem, state, until, *, validate=None, progress=None):
         return stop.is_set()
 
 
-def _slice(problem, state, steps, dtheta, good=None):
+def gradient_scratch(theta, size, targets, *, whole):
+    """Arrays of the gradient in mu and rho, which one draw that is not recorded does without, and in the noise."""
+    return np.zeros(2 * size if whole else 0, theta.dtype), np.zeros(targets, theta.dtype)
+
+
+def _slice(problem, state, steps, good=None):
     """`steps` steps of the hot loop; returns the state before them, which is good, since its free energy was finite.
 
     Where that was not, `good`, what the slice before returned, is put back, and a DivergenceError is raised.
     """
-    start = state.copy()
-    theta, first, second, average, history = state.arrays
-    taken = hotloop.train(
-        steps, history, hotloop.State(theta, dtheta, first, second, average), problem.network, problem.objective,
-        problem.optimizer, problem.data, problem.plan,
-        hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws)
+    start, size = state.copy(), problem.ws.w.size
+    *vectors, history = state.arrays
+    arrays = fused.State(*vectors, *gradient_scratch(
+        state.theta, size, len(state.theta) - 2 * size, whole=problem.objective.draws > 1))
+    taken = threads.train(
+        steps, history, arrays, problem.network, problem.prior, problem.objective, problem.optimizer, problem.data,
+        problem.plan, hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws,
+        threads=problem.threads)[0]
     state.advance(taken, problem.minibatches)
-    log_noise = np.abs(theta[2 * problem.ws.w.size:]).max(initial=0)
-    if taken < steps or not np.isfinite(theta).all() or log_noise > MOST_LOG_NOISE:
+    log_noise = np.abs(state.theta[2 * size:]).max(initial=0)
+    if taken < steps or not np.isfinite(state.theta).all() or log_noise > MOST_LOG_NOISE:
         error = _divergence(problem, state)
         state.become(start if taken > 0 or good is None else good)
         raise error

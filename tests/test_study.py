@@ -7,7 +7,7 @@ from bbbnp import (
     Architecture, GaussianPrior, Key, Objective, free_energy, free_energy_gradient, minibatch_weights, reference,
     weight_noise)
 from bbbnp.gradcheck_cases import PRIORS, path_case
-from bbbnp.kernels import hotloop, optimizer
+from bbbnp.kernels import fused, hotloop, optimizer
 from bbbnp.objective import LIKELIHOODS, MINIBATCH_WEIGHTS
 
 PAIRS = {"gaussian": [(1.0, 0.7)], "mixture": [(0.25, 1.0), (0.75, 0.1)]}
@@ -145,21 +145,26 @@ def test_gradient_is_bit_for_bit_that_of_the_hot_loop(prior, likelihood, dtype):
     x, y = np.tile(x, (3, 1))[:19].astype(dtype), np.tile(y, (3, 1))[:19].astype(dtype)
     x += np.arange(19, dtype=dtype)[:, None] / 20  # all rows differ
     theta = np.concatenate([mu, rho, np.log(objective.noise)]).astype(dtype)
-    state = hotloop.State(theta.copy(), *np.zeros((3, theta.size), dtype), np.zeros(0, dtype))
+    none, size = np.zeros(0, dtype), mu.size
+    state = fused.State(theta.copy(), none, none, none, np.zeros(2 * size, dtype), np.zeros(2, dtype))
     data = hotloop.Data(x, y, np.zeros(19, np.int64), x[:7].copy(), y[:7].copy())
-    plan = hotloop.Plan(7, MINIBATCH_WEIGHTS[kind], objective.temperature, likelihood == "gaussian_learned", 0)
+    plan = hotloop.Plan(7, MINIBATCH_WEIGHTS[kind], objective.temperature, likelihood == "gaussian_learned", 0,
+                        hotloop.UPDATE)
     rule, history = optimizer.Optimizer(optimizer.SGD, 0.5, optimizer.CONSTANT, 1.0, 0.9, 0.999, 1e-8), np.zeros((2, 2))
     cursor = hotloop.Cursor(11, 4, 1, 1)  # fifth step ever, second minibatch of the second epoch
-    assert hotloop.train(1, history, state, architecture.network, objective.for_kernels(dtype), rule, data, plan,
-                         cursor, architecture.workspace(7, dtype)) == 1
+    taken, *_ = hotloop.train_serial(
+        1, history, state, architecture.network, objective.prior.components(dtype), objective.for_kernels, rule, data,
+        plan, cursor, architecture.workspace(7, dtype, targets=2))
+    assert taken == 1
     rows = data.order[7:14]
     expected = free_energy_gradient(architecture, *np.split(theta[:2 * mu.size], 2), x[rows], y[rows], key=Key(11, 4),
                                     objective=objective)
     assert sorted(data.order) == list(range(19))
     assert objective.minibatch_weight == minibatch_weights(kind, sizes)[1]
     dlog_noise = np.zeros(2) if expected.dlog_noise is None else expected.dlog_noise
-    np.testing.assert_array_equal(state.dtheta, np.concatenate([expected.dmu, expected.drho, dlog_noise]))
-    np.testing.assert_array_equal(state.theta, theta - dtype(0.5) * state.dtheta)
+    gradient = np.concatenate([state.dtheta, state.dlog_noise])
+    np.testing.assert_array_equal(gradient, np.concatenate([expected.dmu, expected.drho, dlog_noise]))
+    np.testing.assert_array_equal(state.theta, theta - dtype(0.5) * gradient)
     assert history[1].sum() == pytest.approx(expected.value, rel=1e-14 if dtype is np.float64 else 1e-6)
     assert not history[0].any()
 

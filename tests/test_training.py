@@ -7,8 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from bbbnp import BayesRegressor, DivergenceError, load, training
-from bbbnp.kernels import hotloop
+from bbbnp import BayesRegressor, DivergenceError, load, threads, training
 
 BASE = {"hidden": (3,), "epochs": 6, "batch_size": 5}  # three minibatches an epoch
 BITS = [{"optimizer": "adam"}, {"optimizer": "momentum", "learning_rate": 1e-4, "draws": 2}, {"average_last": 0.5},
@@ -22,17 +21,17 @@ PLAIN_PYTHON_WARNS = pytest.mark.filterwarnings("ignore:(overflow|invalid value)
 def step_by_step(monkeypatch):
     """Slices of one step, as on the slowest of machines; returns a function to press Ctrl-C during a step."""
     monkeypatch.setattr(training, "SLICE_SECONDS", 0)
-    train, taken = hotloop.train, []
+    train, taken = threads.train, []
 
     def interrupt_at(step, times=1):
-        def counted(steps, *rest):
+        def counted(steps, *rest, **options):
             assert steps == 1
-            result = train(steps, *rest)
+            result = train(steps, *rest, **options)
             taken.append(rest[1].theta.copy())
             for _ in range(times * (len(taken) == step)):
                 signal.raise_signal(signal.SIGINT)
             return result
-        monkeypatch.setattr(hotloop, "train", counted)
+        monkeypatch.setattr(threads, "train", counted)
         return taken
     return interrupt_at
 
@@ -138,8 +137,9 @@ def test_after_divergence_the_model_still_predicts_finite_values(params, small):
 
 def test_divergence_names_the_epoch_of_the_step(small, monkeypatch):
     monkeypatch.setattr(training, "SLICE_SECONDS", 1e9)  # slices of 1, 2, 4, 8 steps
-    train = hotloop.train
-    monkeypatch.setattr(hotloop, "train", lambda steps, *rest: 6 if steps == 8 else train(steps, *rest))
+    train = threads.train
+    monkeypatch.setattr(threads, "train",
+                        lambda steps, *rest, **options: (6,) if steps == 8 else train(steps, *rest, **options))
     with pytest.raises(DivergenceError, match=rf"step 13 \(epoch {13 // 3 + 1}\)"):
         BayesRegressor(**BASE).fit(small.X, small.y)
 
@@ -162,11 +162,11 @@ def test_divergence_names_the_layer(layer, entry, small):
 
 @pytest.mark.parametrize("done, until", [(0, 1), (0, 100), (0, 101), (0, 250), (99, 349), (1, 301)])
 def test_validation_data_are_watched_at_most_100_times_and_at_the_end(done, until, monkeypatch):
-    def advance(problem, state, steps, dtheta, good):
+    def advance(problem, state, steps, good):
         state.epoch += steps
 
     monkeypatch.setattr(training, "_slice", advance)
-    state, problem, seen = training.State(*np.zeros((4, 1)), epoch=done), training.Problem(*[None] * 7), []
+    state, problem, seen = training.State(*np.zeros((4, 1)), epoch=done), training.Problem(*[None] * 8), []
     monkeypatch.setattr(training.Problem, "minibatches", 1)
     training.run(problem, state, until, validate=lambda epoch: seen.append(epoch) or "", progress=False)
     assert seen[-1] == until and seen == sorted(set(seen))

@@ -45,7 +45,7 @@ def _cache_folder(folder):
 CACHE_FOLDER = None if config.DISABLE_JIT else _cache_folder(Path(__file__).parent)
 
 
-def kernel(function=None, *, inline=False, reorder=False):
+def kernel(function=None, *, inline=False, reorder=False, parallel=False):
     """Compile a function with the options of the house.
 
     Parameters
@@ -57,6 +57,9 @@ def kernel(function=None, *, inline=False, reorder=False):
     reorder : bool
         Let LLVM add in vector lanes: for a sum in a loop. It concerns the function's own additions only, not those of
         the functions it calls, whose rounding tricks must keep their order.
+    parallel : bool
+        Build `numba.prange` for several threads. The build has a cache of its own, since Numba tells two builds of one
+        function apart by nothing.
 
     Returns
     -------
@@ -64,10 +67,11 @@ def kernel(function=None, *, inline=False, reorder=False):
         The compiled function, or `function` itself under ``NUMBA_DISABLE_JIT=1``.
     """
     if function is None:
-        return lambda f: kernel(f, inline=inline, reorder=reorder)
+        return lambda f: kernel(f, inline=inline, reorder=reorder, parallel=parallel)
     options = {**OPTIONS, "fastmath": FASTMATH | {"reassoc"}} if reorder else OPTIONS
-    saved, config.CACHE_DIR = config.CACHE_DIR, CACHE_FOLDER or config.CACHE_DIR
+    folder = CACHE_FOLDER and str(Path(CACHE_FOLDER) / "parallel") if parallel else CACHE_FOLDER
+    saved, config.CACHE_DIR = config.CACHE_DIR, folder or config.CACHE_DIR
     try:
-        return numba.njit(cache=CACHE_FOLDER is not None, forceinline=inline, **options)(function)
+        return numba.njit(cache=folder is not None, forceinline=inline, parallel=parallel, **options)(function)
     finally:
         config.CACHE_DIR = saved

@@ -57,12 +57,20 @@ def dense_backward_input(dx, dy, w):
 
 
 @kernel
-def dense_backward_weights(dw, db, dy, x):
-    """Gradient of y = x W + b in W and b (E10).
+def dense_backward_weights(dw, dy, x):
+    """Gradient of y = x W + b in W (E10).
 
-    dW = x^T dy,  db = sum_n dy_n
+    dW = x^T dy
     """
     np.dot(x.T, dy, dw)
+
+
+@kernel
+def dense_backward_bias(db, dy):
+    """Gradient of y = x W + b in b (E10).
+
+    db = sum_n dy_n
+    """
     db[:] = 0
     for i in range(dy.shape[0]):
         for j in range(dy.shape[1]):
@@ -70,44 +78,60 @@ def dense_backward_weights(dw, db, dy, x):
 
 
 @kernel
-def network_forward(outputs, network, w, x):
-    """Outputs of every layer (E10, E11); those of the last are returned, shape (B, O).
+def network_forward(outputs, network, w, x, first, last):
+    """Outputs of every layer for the examples first .. last - 1 (E10, E11); those of the last layer are returned.
 
     h_0 = x,  h_l = f(h_{l-1} W_l + b_l),  the last layer without f
 
-    Shapes: outputs flat, at least B times the sum of the widths after the first; w (P,); x (B, D).
+    Shapes: outputs flat, at least B times the sum of the widths after the first, one (B, N) matrix a layer; w (P,);
+    x (B, D).
     """
-    rows, last = x.shape[0], network.widths.size - 2
-    start, done, h = 0, 0, x
-    for depth in range(last + 1):
+    rows, output_layer = x.shape[0], network.widths.size - 2
+    start, done, h = 0, 0, x[first:last]
+    for depth in range(output_layer + 1):
         k, n = network.widths[depth], network.widths[depth + 1]
         weight, bias = layer(w, start, k, n)
-        y = block(outputs, done, rows, n)
+        y = block(outputs, done, rows, n)[first:last]
         dense_forward(y, h, weight, bias)
-        if depth < last:
+        if depth < output_layer:
             activation_forward(y, network.activation)
         start, done, h = start + (k + 1) * n, done + rows * n, y
     return h
 
 
 @kernel
-def network_backward(dw, doutputs, network, w, x, outputs):
-    """Fill `dw`, shape (P,), given the gradient of the last outputs at its place in `doutputs` (E10, E11).
+def network_backward(doutputs, network, w, outputs, rows, first, last):
+    """Gradient before every activation, for the examples first .. last - 1 of `rows` (E10, E11).
 
-    Each line undoes one of `network_forward`, from the last layer to the first.
+    The gradient of the last outputs lies at its place in `doutputs`; each line undoes one of `network_forward`.
     """
-    rows, last = x.shape[0], network.widths.size - 2
     start, done = w.size, rows * network.widths[1:].sum()
-    for depth in range(last, -1, -1):
+    for depth in range(network.widths.size - 2, 0, -1):
         k, n = network.widths[depth], network.widths[depth + 1]
         start, done = start - (k + 1) * n, done - rows * n
-        dy = block(doutputs, done, rows, n)
-        if depth < last:
-            activation_backward(dy, block(outputs, done, rows, n), network.activation)  # h = f(y)
+        dy = block(doutputs, done, rows, n)[first:last]
+        dh = block(doutputs, done - rows * k, rows, k)[first:last]
+        dense_backward_input(dh, dy, layer(w, start, k, n)[0])  # y = h W + b
+        activation_backward(dh, block(outputs, done - rows * k, rows, k)[first:last], network.activation)  # h = f(z)
+
+
+@kernel
+def layer_input(network, x, outputs, depth):
+    """What layer `depth`, from 0, was given: x, or the outputs of the layer before, shape (B, K)."""
+    if depth == 0:
+        return x
+    rows = x.shape[0]
+    return block(outputs, rows * network.widths[1:depth].sum(), rows, network.widths[depth])
+
+
+@kernel
+def network_backward_weights(dw, network, x, outputs, doutputs):
+    """Fill `dw`, shape (P,), after `network_backward` (E10)."""
+    start, done, rows = 0, 0, x.shape[0]
+    for depth in range(network.widths.size - 1):
+        k, n = network.widths[depth], network.widths[depth + 1]
         dweight, dbias = layer(dw, start, k, n)
-        if depth == 0:
-            dense_backward_weights(dweight, dbias, dy, x)  # y = x W + b
-        else:
-            before = done - rows * k
-            dense_backward_weights(dweight, dbias, dy, block(outputs, before, rows, k))  # y = h W + b
-            dense_backward_input(block(doutputs, before, rows, k), dy, layer(w, start, k, n)[0])
+        dy = block(doutputs, done, rows, n)
+        dense_backward_weights(dweight, dy, layer_input(network, x, outputs, depth))
+        dense_backward_bias(dbias, dy)
+        start, done = start + (k + 1) * n, done + rows * n

@@ -14,7 +14,7 @@ import numpy as np
 
 from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.dense import block, network_backward, network_forward
+from bbbnp.kernels.dense import block, network_backward, network_backward_weights, network_forward
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.posterior import (
     log_posterior, log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, sample_weights)
@@ -25,9 +25,8 @@ SHORT, PAPER = range(2)
 
 
 class Objective(NamedTuple):
-    """Prior components (see `prior`), likelihood code, weight draws a step, and which form of the gradient."""
+    """Likelihood code, weight draws a step, and which form of the gradient. The prior goes beside it, as a tuple."""
 
-    prior: tuple
     likelihood: int
     draws: int
     form: int
@@ -42,10 +41,19 @@ class Parameters(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Inputs, shape (B, D), and targets, shape (B, T)."""
+    """Inputs, shape (B, D), targets, shape (B, T), and the factor on the minibatch's KL, lambda T."""
 
     x: np.ndarray
     y: np.ndarray
+    kl_weight: float
+
+
+class Weighting(NamedTuple):
+    """Form of the gradient, part (one over the number of draws) and kl_weight of one draw's gradient."""
+
+    form: int
+    part: float
+    kl_weight: float
 
 
 class Key(NamedTuple):
@@ -56,14 +64,27 @@ class Key(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch: w, eps, dw (P,); outputs and doutputs, flat, B times the widths; rows (B,)."""
+    """Scratch, and where a step is cut (see `fused`).
+
+    w, eps, dw (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example. The fused step has
+    pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end,
+    start, column), is W[k:k_end] of a layer, and its bias if k_end is the last; start and column are where the layer
+    begins in the flat vector and its inputs in `columns`, B times the widths. `parts` and `dlog_noise` have a row for
+    every piece's sums.
+    """
 
     w: np.ndarray
     eps: np.ndarray
     dw: np.ndarray
     outputs: np.ndarray
     doutputs: np.ndarray
-    rows: np.ndarray
+    log_lik: np.ndarray
+    tile: int
+    rows: int
+    units: np.ndarray
+    columns: np.ndarray
+    parts: np.ndarray
+    dlog_noise: np.ndarray
 
 
 @kernel
@@ -110,19 +131,18 @@ def paper_gradient(g, rho, eps, kl_weight):
 
 
 @kernel
-def add_gradient(gradient, rho, ws, objective, kl_weight):
-    """Add one draw's gradient in mu and rho, divided by the number of draws, given `ws.dw` (E12, E13)."""
+def add_gradient(dmu, drho, dw, w, rho, eps, prior, weighting):
+    """Add one draw's gradient in mu and rho (E12, E13). All arrays of one shape."""
     cast = rho.dtype.type
-    part, weight, prior = cast(1 / objective.draws), cast(kl_weight), objective.prior
-    dmu, drho, dw, w, eps = gradient.mu, gradient.rho, ws.dw, ws.w, ws.eps
-    if objective.form == SHORT:
+    part, kl_weight = cast(weighting.part), cast(weighting.kl_weight)
+    if weighting.form == SHORT:
         for j in range(rho.size):
-            a, b = short_gradient(dw[j] - weight * mixture_score(w[j], prior), rho[j], eps[j], weight)
+            a, b = short_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
             dmu[j] += part * a
             drho[j] += part * b
     else:
         for j in range(rho.size):
-            a, b = paper_gradient(dw[j] - weight * mixture_score(w[j], prior), rho[j], eps[j], weight)
+            a, b = paper_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
             dmu[j] += part * a
             drho[j] += part * b
 
@@ -135,56 +155,46 @@ def copy(to, source):
 
 
 @kernel
-def forward_draw(ws, parameters, network, objective, batch, key, draw):
+def forward_draw(ws, parameters, network, prior, objective, batch, key, draw):
     """One draw forward: fill the workspace; return log q, log P(w), log P(D | w) in float64, and the outputs (E2)."""
-    log_q, log_p = 0.0, 0.0
+    log_q, log_p, rows = 0.0, 0.0, batch.x.shape[0]
     if objective.draws > 0:
         noise.normals(ws.eps, key.seed, noise.WEIGHTS, key.step, draw)
         sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps)  # w = mu + sigma*eps
         log_q = log_posterior(parameters.rho, ws.eps)
-        log_p = log_prior(ws.w, objective.prior)
+        log_p = log_prior(ws.w, prior)
     else:
         copy(ws.w, parameters.mu)
-    out = network_forward(ws.outputs, network, ws.w, batch.x)
-    rows = ws.rows[:batch.x.shape[0]]
-    return log_q, log_p, log_likelihood(rows, objective.likelihood, out, batch.y, parameters.log_noise), out
+    out = network_forward(ws.outputs, network, ws.w, batch.x, 0, rows)
+    log_lik = log_likelihood(ws.log_lik[:rows], objective.likelihood, out, batch.y, parameters.log_noise)
+    return log_q, log_p, log_lik, out
 
 
 @kernel
-def free_energy(parameters, network, objective, batch, key, ws):
-    """The three parts of the free energy, averaged over the draws: log q, log P(w), log P(D | w) (E2).
+def free_energy_gradient(gradient, parameters, network, prior, objective, batch, key, ws):
+    """Fill `gradient` with that of F; return log q, log P(w), log P(D | w), averaged over draws (E2, E13).
 
     F = kl_weight (log q - log P(w)) - log P(D | w)
-    """
-    log_q, log_p, log_lik = 0.0, 0.0, 0.0
-    draws = max(objective.draws, 1)
-    for draw in range(draws):
-        a, b, c, _ = forward_draw(ws, parameters, network, objective, batch, key, draw)
-        log_q, log_p, log_lik = log_q + a / draws, log_p + b / draws, log_lik + c / draws
-    return log_q, log_p, log_lik
 
-
-@kernel
-def free_energy_gradient(gradient, parameters, network, objective, batch, key, kl_weight, ws):
-    """Fill `gradient` with that of F, and return the three parts of `free_energy` (E2, E12, E13).
-
-    Each draw goes forward as in `free_energy` and then backward: outputs, layers, weights, mu and rho.
+    Each draw goes forward, and then backward: outputs, layers, weights, mu and rho. This is the plain version, whole
+    vectors one after another; training runs the same equations in pieces (see `fused` and `hotloop`).
     """
     log_q, log_p, log_lik = 0.0, 0.0, 0.0
     draws, rows = max(objective.draws, 1), batch.x.shape[0]
-    part = ws.w.dtype.type(1 / draws)
     before_last = rows * network.widths[1:-1].sum()
     for array in gradient:
         array[:] = 0
     for draw in range(draws):
-        a, b, c, out = forward_draw(ws, parameters, network, objective, batch, key, draw)
+        a, b, c, out = forward_draw(ws, parameters, network, prior, objective, batch, key, draw)
         log_q, log_p, log_lik = log_q + a / draws, log_p + b / draws, log_lik + c / draws
         dout = block(ws.doutputs, before_last, rows, out.shape[1])
         log_likelihood_backward(dout, gradient.log_noise, objective.likelihood, out, batch.y, parameters.log_noise)
-        network_backward(ws.dw, ws.doutputs, network, ws.w, batch.x, ws.outputs)
+        network_backward(ws.doutputs, network, ws.w, ws.outputs, rows, 0, rows)
+        network_backward_weights(ws.dw, network, batch.x, ws.outputs, ws.doutputs)
         if objective.draws > 0:
-            add_gradient(gradient, parameters.rho, ws, objective, kl_weight)
+            add_gradient(gradient.mu, gradient.rho, ws.dw, ws.w, parameters.rho, ws.eps, prior,
+                         Weighting(objective.form, 1 / draws, batch.kl_weight))
         else:
             copy(gradient.mu, ws.dw)  # w = mu
-    gradient.log_noise[:] *= part
+    gradient.log_noise[:] *= ws.w.dtype.type(1 / draws)
     return log_q, log_p, log_lik

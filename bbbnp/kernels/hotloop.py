@@ -1,4 +1,4 @@
-"""Many training steps inside one compiled call.
+"""Many training steps inside one compiled call, built twice from one source: for one thread and for several.
 
 The loop is a function of its arguments: minibatch order is a function of seed and epoch, noise of seed and step. It
 stops early at a step whose free energy is not finite, before that step's update.
@@ -7,22 +7,16 @@ stops early at a step whose free energy is not finite, before that step's update
 import math
 from typing import NamedTuple
 
+from numba import prange
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.elbo import Batch, Key, Parameters, complexity, free_energy_gradient, minibatch_weight
+from bbbnp.kernels.elbo import Key, Weighting, complexity, minibatch_weight
+from bbbnp.kernels.fused import (
+    Stage, column_sum, draw_tile, finish_noise, finish_weights, run_rows, unit_weights)
 from bbbnp.kernels.noise import shuffle
-from bbbnp.kernels.optimizer import average_iterates, update
 
-
-class State(NamedTuple):
-    """theta = [mu, rho, log_noise], its gradient and the optimiser's moments, shape (2P + T,); average, or empty."""
-
-    theta: np.ndarray
-    dtheta: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    average: np.ndarray
+UPDATE, RECORD, VALUE = range(3)
 
 
 class Data(NamedTuple):
@@ -36,13 +30,15 @@ class Data(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How an epoch is cut and weighted, what is learnt, and from which step on iterates are averaged."""
+    """How an epoch is cut and weighted, what is learnt, from which step on iterates are averaged; and whether a step
+    updates, only records its gradient in `state.dtheta`, or stops at the free energy's value."""
 
     batch_size: int
     minibatch_weights: int
     temperature: float
     learn_noise: bool
     average_from: int
+    mode: int
 
 
 class Cursor(NamedTuple):
@@ -55,24 +51,14 @@ class Cursor(NamedTuple):
 
 
 @kernel
-def unpack(theta, size):
-    """Views of mu, rho (P = `size` entries each) and log_noise in one vector."""
-    return Parameters(theta[:size], theta[size:2 * size], theta[2 * size:])
+def gather(i, data, start, stop, rows):
+    """Block `i` of `rows` examples of the minibatch order[start:stop]."""
+    for j in range(i * rows, min((i + 1) * rows, stop - start)):
+        data.batch_x[j] = data.x[data.order[start + j]]
+        data.batch_y[j] = data.y[data.order[start + j]]
 
 
-@kernel
-def gather(data, start, stop):
-    """Minibatch of the examples order[start:stop]; all data in one batch are taken as they are."""
-    if stop - start == data.order.size:
-        return Batch(data.x, data.y)
-    for i in range(stop - start):
-        data.batch_x[i] = data.x[data.order[start + i]]
-        data.batch_y[i] = data.y[data.order[start + i]]
-    return Batch(data.batch_x[:stop - start], data.batch_y[:stop - start])
-
-
-@kernel
-def train(steps, history, state, network, objective, optimizer, data, plan, cursor, ws):
+def _train(steps, history, state, network, prior, objective, optimizer, data, plan, cursor, ws):
     """Training steps: gradient of the minibatch free energy, then the optimiser (E2, E15, E17).
 
     Parameters
@@ -86,31 +72,54 @@ def train(steps, history, state, network, objective, optimizer, data, plan, curs
     -------
     int
         Steps taken: fewer than `steps` when a free energy was not finite.
+    float, float, float
+        log q, log P(w) and log P(D | w) of the last step.
     """
-    parameters, gradient = unpack(state.theta, ws.w.size), unpack(state.dtheta, ws.w.size)
-    examples, size = data.order.size, plan.batch_size
-    minibatches = (examples + size - 1) // size
+    examples, rows, draws = data.order.size, plan.batch_size, max(objective.draws, 1)
+    minibatches, tiles = (examples + rows - 1) // rows, (ws.w.size + ws.tile - 1) // ws.tile
+    units, part = ws.units.shape[0], min(objective.draws, 1) / draws
     step, epoch, i = cursor.step, cursor.epoch, cursor.batch
+    log_q, log_p, log_lik = 0.0, 0.0, 0.0
     for taken in range(steps):
         if (i == 0 or taken == 0) and minibatches > 1:
             shuffle(data.order, cursor.seed, epoch)
-        start, stop = i * size, min((i + 1) * size, examples)
-        batch = gather(data, start, stop)
+        start, stop = i * rows, min((i + 1) * rows, examples)
+        row_blocks = (stop - start + ws.rows - 1) // ws.rows
+        x, y = data.x, data.y
+        if minibatches > 1:
+            for r in prange(row_blocks):
+                gather(np.int64(r), data, start, stop, ws.rows)
+            x, y = data.batch_x[:stop - start], data.batch_y[:stop - start]
         kl_weight = plan.temperature * minibatch_weight(
             plan.minibatch_weights, i, minibatches, stop - start, examples)
-        log_q, log_p, log_lik = free_energy_gradient(
-            gradient, parameters, network, objective, batch, Key(cursor.seed, step), kl_weight, ws)
-        cost = complexity(log_q, log_p, kl_weight)
-        if not math.isfinite(cost - log_lik):
-            return taken
-        history[epoch, 0] += cost
+        log_q, log_p, log_lik = 0.0, 0.0, 0.0
+        for draw in range(draws):
+            for t in prange(tiles):
+                draw_tile(np.int64(t), state, prior, objective, ws, Key(cursor.seed, step), draw)
+            for r in prange(row_blocks):
+                run_rows(np.int64(r), state, network, objective, x, y, ws)
+            log_q += column_sum(ws.parts, 0, tiles) / draws
+            log_p += column_sum(ws.parts, 1, tiles) / draws
+            log_lik += column_sum(ws.parts, 2, row_blocks) / draws
+            if plan.mode == VALUE:
+                continue
+            last = draw == draws - 1
+            update = last and plan.mode == UPDATE
+            if update and not math.isfinite(complexity(log_q, log_p, kl_weight) - log_lik):
+                return taken, log_q, log_p, log_lik
+            stage = Stage(draw == 0, update, step, step - plan.average_from)
+            weighting = Weighting(objective.form, part, kl_weight)
+            for u in prange(units):
+                begin, end = unit_weights(np.int64(u), network, x, ws)
+                finish_weights(begin, end, state, prior, optimizer, ws, weighting, stage)
+            finish_noise(state, optimizer, row_blocks, draws, plan.learn_noise, ws, stage)
+        history[epoch, 0] += complexity(log_q, log_p, kl_weight)
         history[epoch, 1] -= log_lik
-        if not plan.learn_noise:
-            gradient.log_noise[:] = 0
-        update(state.theta, state.dtheta, state.first, state.second, optimizer, step)
-        if state.average.size > 0 and step >= plan.average_from:
-            average_iterates(state.average, state.theta, step - plan.average_from)
         step, i = step + 1, i + 1
         if i == minibatches:
             epoch, i = epoch + 1, 0
-    return steps
+    return steps, log_q, log_p, log_lik
+
+
+train_serial = kernel(_train)
+train_parallel = kernel(_train, parallel=True)

@@ -43,6 +43,15 @@ def logistic(rho):
 
 
 @kernel(inline=True)
+def logistic_pair(x):
+    """s(-x) and s(x), which sum to one, each with all its digits (E3)."""
+    e = exp(-abs(x))
+    large = ONE / (ONE + e)
+    small = e * large
+    return (small, large) if x > ZERO else (large, small)
+
+
+@kernel(inline=True)
 def softplus_backward(dsigma, rho):
     """Chain rule through sigma = log(1 + exp(rho)) (E3).
 

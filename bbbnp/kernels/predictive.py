@@ -39,15 +39,15 @@ def log_predictive(log_mean, log_lik):
 def predict_draws(samples, parameters, network, x, seed, ws):
     """Fill `samples`, shape (S, N, O), with the network's outputs under S draws of the weights (E4, E10).
 
-    Each draw serves all N rows of `x`, taken as many at a time as `ws.rows` has entries.
+    Each draw serves all N rows of `x`, taken as many at a time as `ws.log_lik` has entries.
     """
-    at_once = ws.rows.size
+    at_once = ws.log_lik.size
     for s in range(samples.shape[0]):
         noise.normals(ws.eps, seed, noise.PREDICTION, 0, s)
         sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps)
         for start in range(0, x.shape[0], at_once):
             stop = min(start + at_once, x.shape[0])
-            samples[s, start:stop] = network_forward(ws.outputs, network, ws.w, x[start:stop])
+            samples[s, start:stop] = network_forward(ws.outputs, network, ws.w, x[start:stop], 0, stop - start)
 
 
 @kernel

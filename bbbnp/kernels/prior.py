@@ -1,8 +1,9 @@
 """Priors on a weight: a Gaussian (E6) and a scale mixture of Gaussians (E7), log-density and score.
 
-A prior is a tuple of components (log_weight, precision), one a Gaussian, so that their number is known when compiling:
+A prior is a flat tuple (log_weight_1, precision_1, log_weight_2, precision_2, ...), so that the number of components is
+known when compiling:
 
-    log_weight = log pi_k - log sigma_k - log(2 pi)/2,     precision = 1/sigma_k^2
+    log_weight_k = log pi_k - log sigma_k - log(2 pi)/2,     precision_k = 1/sigma_k^2
 
 One component is the Gaussian prior; two are the paper's spike and slab. The components are added by one rule, which
 never leaves the logarithm:
@@ -11,27 +12,26 @@ never leaves the logarithm:
 """
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.posterior import logistic, softplus
+from bbbnp.kernels.posterior import logistic_pair, softplus
 from bbbnp.kernels.vectormath import HALF
 
 
 @kernel(inline=True)
-def gaussian_log_density(w, component):
+def gaussian_log_density(w, log_weight, precision):
     """Weighted log-density of one Gaussian component (E6).
 
     log(pi N(w; 0, sigma^2)) = log pi - log sigma - log(2 pi)/2 - w^2/(2 sigma^2)
     """
-    log_weight, precision = component
     return log_weight - HALF * precision * w * w  # E6
 
 
 @kernel(inline=True)
-def gaussian_score(w, component):
+def gaussian_score(w, precision):
     """Derivative of the Gaussian log-density (E6).
 
     d log N(w; 0, sigma^2)/dw = -w/sigma^2
     """
-    return -w * component[1]
+    return -w * precision
 
 
 @kernel(inline=True)
@@ -46,9 +46,9 @@ def mixture_log_density(w, prior):
 
     log P(w) = log sum_k pi_k N(w; 0, sigma_k^2)
     """
-    total = gaussian_log_density(w, prior[0])
-    for k in range(1, len(prior)):
-        total = log_add(total, gaussian_log_density(w, prior[k]))  # E7
+    total = gaussian_log_density(w, prior[0], prior[1])
+    for k in range(2, len(prior), 2):
+        total = log_add(total, gaussian_log_density(w, prior[k], prior[k + 1]))  # E7
     return total
 
 
@@ -58,11 +58,11 @@ def mixture_score(w, prior):
 
     d log P(w)/dw = sum_k r_k (-w/sigma_k^2),  r_k the responsibility of component k for w
     """
-    total, score = gaussian_log_density(w, prior[0]), gaussian_score(w, prior[0])
-    for k in range(1, len(prior)):
-        log_density = gaussian_log_density(w, prior[k])
-        odds = log_density - total
-        score = logistic(-odds) * score + logistic(odds) * gaussian_score(w, prior[k])
+    total, score = gaussian_log_density(w, prior[0], prior[1]), gaussian_score(w, prior[1])
+    for k in range(2, len(prior), 2):
+        log_density = gaussian_log_density(w, prior[k], prior[k + 1])
+        before, component = logistic_pair(log_density - total)
+        score = before * score + component * gaussian_score(w, prior[k + 1])
         total = log_add(total, log_density)
     return score
 

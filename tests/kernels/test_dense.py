@@ -16,7 +16,8 @@ def layer_gradient(dy, x, w):
     """dx, dW, db, written over what was there."""
     dx, dw, db = np.full_like(x, 7), np.full_like(w, 7), np.full(w.shape[1], 7, w.dtype)
     dense.dense_backward_input(dx, dy, w)
-    dense.dense_backward_weights(dw, db, dy, x)
+    dense.dense_backward_weights(dw, dy, x)
+    dense.dense_backward_bias(db, dy)
     return dx, dw, db
 
 
@@ -31,14 +32,15 @@ def network_case(widths, name, dtype=np.float64, rows=ROWS):
 def forward(network, w, x, spare=0):
     """Outputs of the last layer, and of all layers as they lie in the workspace."""
     outputs = np.full(len(x) * network.widths[1:].sum() + spare, np.nan, w.dtype)
-    return dense.network_forward(outputs, network, w, x), outputs
+    return dense.network_forward(outputs, network, w, x, 0, len(x)), outputs
 
 
 def backward(network, w, x, dy):
     outputs = forward(network, w, x)[1]
     doutputs, dw = np.full_like(outputs, np.nan), np.full_like(w, np.nan)
     doutputs[outputs.size - dy.size:] = dy.ravel()
-    dense.network_backward(dw, doutputs, network, w, x, outputs)
+    dense.network_backward(doutputs, network, w, outputs, len(x), 0, len(x))
+    dense.network_backward_weights(dw, network, x, outputs, doutputs)
     return dw
 
 

@@ -47,7 +47,7 @@ def test_kl_is_the_monte_carlo_mean_of_the_kernels_it_replaces(mu, sigma):
     eps, w = np.random.default_rng(6).normal(size=DRAWS), np.empty(DRAWS)
     posterior.sample_weights(w, mu_n, rho_n, eps)
     component = (norm.logpdf(0, scale=PRIOR_SIGMA), PRIOR_SIGMA**-2.0)
-    mean = (posterior.log_posterior(rho_n, eps) - prior.log_prior(w, (component,))) / DRAWS
+    mean = (posterior.log_posterior(rho_n, eps) - prior.log_prior(w, component)) / DRAWS
     ratio = sigma / PRIOR_SIGMA
     error = np.sqrt(((ratio**2 - 1)**2 / 2 + (ratio * mu / PRIOR_SIGMA)**2) / DRAWS)
     assert abs(mean - kl(mu, sigma)) <= 5 * error + 1e-12  # Var[a eps^2 + b eps] = 2 a^2 + b^2

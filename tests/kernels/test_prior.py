@@ -16,8 +16,9 @@ W = np.array([-3.0, -0.4, -0.011, -0.0004, 0.0, 0.002, 0.009, 0.3, 1.0, 7.5])  #
 
 
 def components(pairs, dtype=np.float64):
-    """(pi, sigma) as kernels take them: (log weight, precision)."""
-    return tuple((dtype(np.log(pi) + norm.logpdf(0, scale=sigma)), dtype(sigma**-2.0)) for pi, sigma in pairs)
+    """(pi, sigma) as kernels take them: log weight, precision, log weight, ..."""
+    return tuple(dtype(value) for pi, sigma in pairs
+                 for value in (np.log(pi) + norm.logpdf(0, scale=sigma), sigma**-2.0))
 
 
 def log_density(w, pairs):
@@ -35,9 +36,9 @@ def score(w, pairs):
 def test_one_component_is_the_gaussian(sigma):
     """Museum 25: a stray constant."""
     gaussian = components([(1.0, sigma)])
-    values = [prior.gaussian_log_density(w, gaussian[0]) for w in W]
+    values = [prior.gaussian_log_density(w, *gaussian) for w in W]
     np.testing.assert_allclose(values, norm.logpdf(W, scale=sigma), rtol=1e-12)
-    np.testing.assert_allclose([prior.gaussian_score(w, gaussian[0]) for w in W], -W / sigma**2, rtol=1e-12)
+    np.testing.assert_allclose([prior.gaussian_score(w, gaussian[1]) for w in W], -W / sigma**2, rtol=1e-12)
     np.testing.assert_allclose(score(W, [(1.0, sigma)]), -W / sigma**2, rtol=1e-12)
     assert prior.log_prior(W, gaussian) == pytest.approx(norm.logpdf(W, scale=sigma).sum(), rel=1e-12)
 

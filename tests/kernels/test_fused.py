@@ -1,0 +1,86 @@
+"""The fused step equals the plain one, whatever its pieces, its build and its threads."""
+
+import itertools
+
+import numba
+import numpy as np
+import pytest
+
+from bbbnp import Key, free_energy_gradient, threads
+from bbbnp.architecture import Architecture
+from bbbnp.gradcheck_cases import PRIORS, path_case
+from bbbnp.kernels import elbo, fused, hotloop, optimizer
+from bbbnp.objective import LIKELIHOODS, Objective
+
+PIECES = [{}, {"tile": 4, "block": 1, "unit": 1}, {"tile": 8, "block": 3, "unit": 6}, {"tile": 12, "block": 5}]
+TWO_THREADS = pytest.mark.skipif(
+    numba.config.NUMBA_NUM_THREADS < 2 or numba.config.DISABLE_JIT, reason="needs two threads and the compiler")
+
+
+def plain(architecture, mu, rho, x, y, objective, key):
+    """dmu, drho and dlog_noise of the plain version, and its three parts."""
+    log_noise = objective.log_noise(y.shape[1], mu.dtype)
+    gradient = elbo.Parameters(np.empty_like(mu), np.empty_like(rho), np.empty_like(log_noise))
+    parts = elbo.free_energy_gradient(
+        gradient, elbo.Parameters(mu, rho, log_noise), architecture.network, objective.prior.components(mu.dtype),
+        objective.for_kernels, elbo.Batch(x, y, objective.kl_weight), elbo.Key(*key),
+        architecture.workspace(len(x), mu.dtype))
+    return gradient, parts
+
+
+@pytest.mark.E2
+@pytest.mark.E12
+@pytest.mark.E13
+@pytest.mark.parametrize("pieces", PIECES, ids=str)
+@pytest.mark.parametrize("names", [*itertools.product(PRIORS, LIKELIHOODS, ("relu", "tanh"))], ids=", ".join)
+def test_fused_equals_plain(names, pieces):
+    form = "paper" if pieces.get("block") == 3 else "short"
+    case = path_case(*names, "geometric", form=form)
+    (dmu, drho, dlog_noise), parts = plain(*case)
+    *arguments, objective, key = case
+    result = free_energy_gradient(*arguments, objective=objective, key=key, pieces=pieces)
+    np.testing.assert_allclose(result[1:4], parts, rtol=1e-13)
+    for ours, truth in ((result.dmu, dmu), (result.drho, drho)):
+        np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
+    if names[1] == "gaussian_learned":
+        np.testing.assert_allclose(result.dlog_noise, dlog_noise, rtol=1e-12)
+
+
+def test_the_check_sees_a_gradient_of_other_noise():
+    *arguments, objective, key = path_case("mixture", "bernoulli", "tanh", "uniform")
+    other = free_energy_gradient(*arguments, objective=objective, key=Key(key.seed, key.step + 1), pieces=PIECES[1])
+    (dmu, *_), _ = plain(*arguments, objective, key)
+    assert np.abs(other.dmu - dmu).max() > 1e-3 * np.abs(dmu).max()
+
+
+def trained(pieces, number, *, steps=7, draws=1, hidden=(5, 3), batch=11):
+    """theta and history after a few Adam steps on two classes, with minibatches of which the last is shorter."""
+    rng, architecture = np.random.default_rng(3), Architecture((4, *hidden, 2))
+    x = rng.normal(size=(2 * batch + 3, 4)).astype(np.float32)
+    y = (x[:, :1] > 0).astype(np.float32)
+    mu, size = architecture.initial_mu(1, np.float32), architecture.size
+    theta = np.concatenate([mu, np.full(size, -3, np.float32), np.zeros(1, np.float32)])
+    state = fused.State(theta, *np.zeros((2, theta.size), np.float32), theta.copy(),
+                        np.zeros(2 * size if draws > 1 else 0, np.float32), np.zeros(1, np.float32))
+    objective, history = Objective(PRIORS["mixture"], "categorical", draws=draws), np.zeros((steps, 2))
+    threads.train(
+        steps, history, state, architecture.network, objective.prior.components(np.float32), objective.for_kernels,
+        optimizer.Optimizer(optimizer.ADAM, 1e-2, optimizer.COSINE, 9.0, 0.9, 0.999, 1e-8),
+        hotloop.Data(x, y, np.arange(len(x)), x[:batch].copy(), y[:batch].copy()),
+        hotloop.Plan(batch, elbo.UNIFORM, 1.0, False, 3, hotloop.UPDATE), hotloop.Cursor(5, 0, 0, 0),
+        architecture.workspace(batch, np.float32, **pieces), threads=number)
+    return np.concatenate([theta, state.average, history.ravel()])
+
+
+@TWO_THREADS
+@pytest.mark.parametrize("draws", [1, 2])
+@pytest.mark.parametrize("pieces", PIECES, ids=str)
+@pytest.mark.parametrize("hidden", [(5, 3), (1,), (), (40, 70)], ids=str)
+def test_one_and_two_threads_give_the_same_bits(hidden, pieces, draws):
+    one, two = (trained(pieces, number, draws=draws, hidden=hidden) for number in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_other_pieces_change_rounding_only():
+    one, other = trained(PIECES[1], 1), trained(PIECES[0], 1)
+    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)

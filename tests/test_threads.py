@@ -1,0 +1,87 @@
+"""Threads: the right build for the work, callers that thread or fork, and settings put back."""
+
+import subprocess
+import sys
+import threading
+
+import numba
+import numpy as np
+import pytest
+
+from bbbnp import BayesRegressor, threads
+from bbbnp.kernels import hotloop
+
+COMPILED = pytest.mark.skipif(
+    numba.config.NUMBA_NUM_THREADS < 2 or numba.config.DISABLE_JIT, reason="needs two threads and the compiler")
+
+FORK = """
+import multiprocessing
+import numpy as np
+from bbbnp import BayesRegressor
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(40, 2))
+
+
+def fit(threads):
+    return BayesRegressor(hidden=(3,), epochs=3, threads=threads).fit(X, X[:, 0]).mu_
+
+
+if __name__ == "__main__":
+    parent = fit(2)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        children = pool.map(fit, [2, 2])
+    print(all(np.array_equal(parent, child) for child in children))
+"""
+
+
+@pytest.fixture
+def builds(monkeypatch):
+    """Names of the builds that run."""
+    ran = []
+    for name in ("train_serial", "train_parallel"):
+        monkeypatch.setattr(hotloop, name, lambda *_, name=name: ran.append((name, numba.get_num_threads())))
+    return ran
+
+
+class Sized:
+    """Stands in for a plan and a workspace."""
+
+    def __init__(self, weights, batch_size):
+        self.w, self.batch_size = np.empty(weights), batch_size
+
+
+@pytest.mark.parametrize("weights, batch, number, parallel", [
+    (100, 10, None, False), (100, 10, 2, True), (400_000, 128, None, True), (400_000, 128, 1, False)])
+def test_large_work_gets_threads_and_a_number_is_obeyed(weights, batch, number, parallel, builds, monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", False)
+    before = numba.get_num_threads()
+    sized = Sized(weights, batch)
+    threads.train(*[None] * 8, sized, None, sized, threads=number)
+    (name, count), = builds
+    usable = min(number or before, before)
+    assert (name == "train_parallel") == (parallel and (number or before) > 1)
+    assert count == (usable if name == "train_parallel" else before) and numba.get_num_threads() == before
+
+
+@COMPILED
+def test_a_forked_child_trains_to_the_same_bits():
+    done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], capture_output=True,
+                          text=True, timeout=300, check=False)
+    assert done.stdout.strip() == "True", done.stderr
+
+
+@COMPILED
+def test_callers_in_several_threads_get_the_bits_of_one(small):
+    def fit(seed):
+        models[seed] = BayesRegressor(hidden=(3,), epochs=4, batch_size=5, threads=2, seed=seed).fit(small.X, small.y)
+
+    models, callers = {}, [threading.Thread(target=fit, args=(seed,)) for seed in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    for seed, model in models.items():
+        alone = BayesRegressor(hidden=(3,), epochs=4, batch_size=5, threads=1, seed=seed).fit(small.X, small.y)
+        np.testing.assert_array_equal(model.mu_, alone.mu_)
+    assert len(models) == 4
