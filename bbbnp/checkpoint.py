@@ -30,6 +30,8 @@ def write(path, settings, arrays):
         If the folder is missing or cannot be written.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent} is not a folder: make it first, to save {path.name} there")
     text = json.dumps({"format": FORMAT, **settings}, default=lambda number: number.tolist())  # NumPy's own
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
     try:

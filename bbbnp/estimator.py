@@ -13,6 +13,7 @@ from bbbnp.prediction import sample_outputs
 OPTIMIZERS = {"sgd": optimizer.SGD, "momentum": optimizer.MOMENTUM, "adam": optimizer.ADAM}
 SCHEDULES = {"constant": optimizer.CONSTANT, "cosine": optimizer.COSINE, "inverse_time": optimizer.INVERSE_TIME}
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+LARGEST_VALUE = 1e18  # of the data, in the user's units
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -122,10 +123,7 @@ class BayesModel(checkpoint.Saved):
         DivergenceError
             When the free energy is not finite any more; the model keeps its last good state.
         """
-        fresh = type(self)(**self.get_params())  # what is refused changes nothing
-        fresh._start(X, y)
-        fresh._check_validation(validation)
-        vars(self).update(vars(fresh))
+        self._start_checked(X, y, validation)
         return self._train(X, y, self.epochs, validation)
 
     def partial_fit(self, X, y, *, epochs=1, validation=None):
@@ -136,10 +134,17 @@ class BayesModel(checkpoint.Saved):
         """
         epochs = _check.integer("epochs", epochs, least=1)
         if not hasattr(self, "state_"):
-            self._start(X, y)
+            self._start_checked(X, y, validation)
         self._check_resumable()
         self._check_validation(validation)
         return self._train(X, y, self.state_.epoch + epochs, validation)
+
+    def _start_checked(self, X, y, validation):
+        """`_start` on a copy first, so that what is refused changes nothing."""
+        fresh = type(self)(**self.get_params())
+        fresh._start(X, y)
+        fresh._check_validation(validation)
+        vars(self).update(vars(fresh))
 
     def _check_resumable(self):
         """ValueErrors for settings that were changed since the start and cannot be."""
@@ -169,15 +174,17 @@ class BayesModel(checkpoint.Saved):
         self._learn_targets(y)
         _check.same_length(X, y)
         self.n_features_in_ = X.shape[1]
-        self.x_shift_, self.x_scale_ = self._standardization(X)
+        self.x_shift_, self.x_scale_ = self._standardization("X", X)
         self.architecture_ = Architecture((X.shape[1], *self.hidden, self._outputs()), self.activation)
         mu = self.architecture_.initial_mu(self.seed, self.dtype)
         rho = np.full(mu.size, self.rho_init, self.dtype)
         self.state_ = training.State.initial(mu, rho, self._initial_log_noise(), self.average_last > 0)
         self.validation_, self.interrupted_ = [], False
 
-    def _standardization(self, columns):
+    def _standardization(self, name, columns):
         """Shift and scale of each column, as they are applied; a constant column keeps its scale."""
+        if np.abs(columns).max() > LARGEST_VALUE:
+            raise ValueError(f"{name} holds values beyond {LARGEST_VALUE:g}, whose squares overflow: change the unit")
         shift, scale = columns.mean(axis=0), columns.std(axis=0)
         if not self.standardize:
             return np.zeros_like(shift), np.ones_like(scale)
@@ -266,6 +273,7 @@ class BayesModel(checkpoint.Saved):
     def _sample(self, X, draws):
         """Network outputs, shape (S, N, O), of averaged draws or (draws = 0) of the mean network."""
         self._fitted()
+        self._check_resumable()
         x = self._inputs(X)
         draws = self.prediction_draws if draws is None else _check.integer("draws", draws, least=0, most=2**32 - 1)
         draws = 0 if self.posterior == "point" else draws

@@ -104,7 +104,7 @@ class BayesRegressor(BayesModel):
         return _check.matrix("y", y[:, None] if y.ndim == 1 else y, np.float64)
 
     def _learn_targets(self, y):
-        self.y_shift_, self.y_scale_ = self._standardization(self._columns(y))
+        self.y_shift_, self.y_scale_ = self._standardization("y", self._columns(y))
         self.single_target_ = np.array(np.ndim(y) == 1)
 
     def _targets(self, y):
@@ -156,11 +156,13 @@ class BayesRegressor(BayesModel):
         mean, y = self.predict(X).reshape(len(X), -1), self._columns(y)
         self._targets(y)
         _check.same_length(X, y)
-        return float(np.mean(1 - np.sum((y - mean)**2, axis=0) / np.sum((y - y.mean(axis=0))**2, axis=0)))
+        total = np.sum((y - y.mean(axis=0))**2, axis=0)  # of a constant target nothing can be explained
+        return float(np.mean(np.where(total > 0, 1 - np.sum((y - mean)**2, axis=0) / np.where(total > 0, total, 1), 0)))
 
     def _scores(self, X, y):
-        distribution, y = self.predict_distribution(X, draws=10), np.asarray(y, float)
-        return {"rmse": float(np.sqrt(np.mean((distribution.mean - y)**2))),
+        distribution = self.predict_distribution(X, draws=10)
+        y = self._columns(y).reshape(distribution.mean.shape)
+        return {"rmse": metrics.rmse(distribution.mean, y),
                 "log_likelihood": float(distribution.log_density(y).mean())}
 
 
@@ -211,6 +213,8 @@ class BayesClassifier(BayesModel):
             raise ValueError(f"y has dtype {y.dtype}; labels must be numbers, booleans or text of one kind")
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             raise ValueError("y holds NaN or infinite labels: remove those examples")
+        if y.dtype.kind == "f" and (y != np.floor(y)).any():
+            raise ValueError("y holds fractions, which are no labels: BayesRegressor learns numbers")
         return y
 
     def _learn_targets(self, y):

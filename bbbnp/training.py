@@ -138,6 +138,8 @@ def run(problem, state, until, *, validate=None, progress=None):
     """
     begin, every = state.epoch, max(1, -(-(until - state.epoch) // VALIDATIONS))
     steps, shown, good = 1, "", None
+    if state.batch >= problem.minibatches:  # other data, or another batch size: the epoch begins again
+        state.batch = 0
     state.history = np.vstack([state.history[:until], np.zeros((max(until - len(state.history), 0), 2))])
     bar = tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
                disable=None if progress is None else not progress)
@@ -176,7 +178,7 @@ def _slice(problem, state, steps, good=None):
         problem.plan, hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws,
         threads=problem.threads)[0]
     state.advance(taken, problem.minibatches)
-    log_noise = np.abs(state.theta[2 * size:]).max(initial=0)
+    log_noise = np.abs(state.theta[2 * size:]).max(initial=0) if problem.plan.learn_noise else 0
     if taken < steps or not np.isfinite(state.theta).all() or log_noise > MOST_LOG_NOISE:
         error = _divergence(problem, state)
         state.become(start if taken > 0 or good is None else good)
