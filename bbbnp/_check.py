@@ -48,6 +48,8 @@ def matrix(name, value, dtype, *, columns=None):
         raise ValueError(f"{name} has dtype {array.dtype}; it must hold numbers: encode text and objects first")
     if array.ndim != 2:
         hint = f"; use {name}.reshape(-1, 1) for one column" if array.ndim == 1 else ""
+        if array.ndim == 1 and columns == array.size > 1:
+            hint = f"; use {name}.reshape(1, -1) for one example"
         raise ValueError(f"{name} has shape {array.shape}; it must be a matrix (examples, columns){hint}")
     if 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}: it is empty")
@@ -57,7 +59,7 @@ def matrix(name, value, dtype, *, columns=None):
         row, column = np.argwhere(~np.isfinite(array))[0]
         raise ValueError(f"{name} holds {array[row, column]} at row {row}, column {column}: "
                          "remove or impute missing and infinite values")
-    return np.ascontiguousarray(array, dtype)
+    return np.require(array, dtype, ["C", "W"])  # a read-only array is another type to compiled code
 
 
 def same_length(x, y, x_name="X", y_name="y"):

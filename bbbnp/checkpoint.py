@@ -108,7 +108,8 @@ class Saved:
         state, params = self._fitted(), self.get_params()
         params["prior"] = {"kind": type(self.prior).__name__, **vars(self.prior)}
         settings = {"model": type(self).__name__, "params": params, "step": state.step, "epoch": state.epoch,
-                    "batch": state.batch, "validation": self.validation_, "widths": self.architecture_.widths}
+                    "batch": state.batch, "validation": self.validation_, "widths": self.architecture_.widths,
+                    "started": self.started_}
         own = {name: getattr(self, name) for name in self._own_arrays}
         write(path, settings, dict(zip(STATE_ARRAYS, state.arrays)) | own)
 
@@ -125,7 +126,7 @@ class Saved:
         _check_sizes(model, arrays, counters)
         theta, first, second, average, history = (arrays[name] for name in STATE_ARRAYS)
         model.state_ = State(theta, first, second, average, *counters.values(), history)
-        model.validation_, model.interrupted_ = settings["validation"], False
+        model.validation_, model.interrupted_, model.started_ = settings["validation"], False, settings["started"]
         for name in cls._own_arrays:
             setattr(model, name, arrays[name])
         return model

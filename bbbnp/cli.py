@@ -57,6 +57,12 @@ def _regression_arguments(parser):
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
     parser.add_argument("--learning-rate", type=float, default=DEFAULTS["learning_rate"], help="default %(default)s")
     parser.add_argument("--schedule", choices=SCHEDULES, default="cosine")
+    parser.add_argument("--horizon", type=int, help="steps over which the rate falls (default: all)")
+    parser.add_argument("--average-last", type=float, default=0.0, help="part of the steps to average over (default 0)")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--no-standardize", dest="standardize", action="store_false",
+                        help="take inputs and targets in their own units")
+    parser.add_argument("--threads", type=int, help="default: one for a small network, all for a large one")
     parser.add_argument("--rho-init", type=float, default=-5.0, help="sigma starts at log(1 + e^rho) (default -5)")
     parser.add_argument("--prediction-draws", type=int, default=DEFAULTS["prediction_draws"],
                         help="weight draws a prediction averages (default %(default)s)")

@@ -98,7 +98,7 @@ class BayesModel(checkpoint.Saved):
         _check.one_of("dtype", self.dtype, ("float32", "float64"))
         _check.integer("prediction_draws", self.prediction_draws, least=1, most=2**32 - 1)
         _check.integer("seed", self.seed, least=0)
-        Objective(self.prior, temperature=self.temperature)
+        Objective(self.prior, temperature=self.temperature).prior.components(self.dtype)
 
     # ---- fitting ----
 
@@ -152,8 +152,9 @@ class BayesModel(checkpoint.Saved):
         changed = {
             "hidden": tuple(self.hidden) != self.architecture_.widths[1:-1],
             "activation": self.activation != self.architecture_.activation,
-            self._output_setting: self._outputs() != self.architecture_.widths[-1],
             "dtype": self.dtype != self.state_.theta.dtype,
+            "standardize": bool(self.standardize) != self.started_["standardize"],
+            self._likelihood_setting: getattr(self, self._likelihood_setting) != self.started_["likelihood"],
             "average_last": (self.average_last > 0) != (self.state_.average.size > 0)}
         for name in [name for name, is_changed in changed.items() if is_changed]:
             raise ValueError(f"{name}={getattr(self, name)!r} is not what this model was started with: put it back, "
@@ -180,6 +181,8 @@ class BayesModel(checkpoint.Saved):
         rho = np.full(mu.size, self.rho_init, self.dtype)
         self.state_ = training.State.initial(mu, rho, self._initial_log_noise(), self.average_last > 0)
         self.validation_, self.interrupted_ = [], False
+        self.started_ = {"standardize": bool(self.standardize),
+                         "likelihood": getattr(self, self._likelihood_setting)}
 
     def _standardization(self, name, columns):
         """Shift and scale of each column, as they are applied; a constant column keeps its scale."""
@@ -188,7 +191,8 @@ class BayesModel(checkpoint.Saved):
         shift, scale = columns.mean(axis=0), columns.std(axis=0)
         if not self.standardize:
             return np.zeros_like(shift), np.ones_like(scale)
-        return shift, np.where(scale > 0, scale, 1.0)
+        varies = (np.ptp(columns, axis=0) > 0) & (scale > 0)  # of equal entries 0.1 the deviation is rounding, not 0
+        return shift, np.where(varies, scale, 1.0)
 
     def _inputs(self, X):
         X = _check.matrix("X", X, np.float64, columns=self.n_features_in_)

@@ -61,6 +61,14 @@ class ConjugateRegression:
     prior_sigma: float
     temperature: float = 1.0
 
+    def __post_init__(self):
+        _check.matrix("X", self.X, np.float64)
+        if np.ndim(self.y) != 1:
+            raise ValueError(f"y has shape {np.shape(self.y)}; it must be a vector")
+        _check.same_length(self.X, self.y)
+        for name in ("noise", "prior_sigma", "temperature"):
+            _check.real(name, getattr(self, name), above=0)
+
     @property
     def precision(self):
         """Lambda, shape (D, D)."""

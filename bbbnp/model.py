@@ -74,7 +74,7 @@ class BayesRegressor(BayesModel):
 
     _estimator_type = "regressor"
     _own_arrays = ("x_shift_", "x_scale_", "y_shift_", "y_scale_", "single_target_")
-    _output_setting = "noise"
+    _likelihood_setting = "noise"
 
     @staticmethod
     def _noises(arrays):
@@ -189,7 +189,7 @@ class BayesClassifier(BayesModel):
 
     _estimator_type = "classifier"
     _own_arrays = ("x_shift_", "x_scale_", "classes_")
-    _output_setting = "likelihood"
+    _likelihood_setting = "likelihood"
 
     @staticmethod
     def _noises(arrays):
@@ -210,7 +210,8 @@ class BayesClassifier(BayesModel):
         if y.ndim != 1 or y.size == 0:
             raise ValueError(f"y has shape {y.shape}; it must be one class label an example, shape (N,)")
         if y.dtype.kind not in "iubfU":
-            raise ValueError(f"y has dtype {y.dtype}; labels must be numbers, booleans or text of one kind")
+            raise ValueError(f"y has dtype {y.dtype}; labels must be numbers, booleans or text of one kind: "
+                             "y.astype(str) makes text of objects")
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             raise ValueError("y holds NaN or infinite labels: remove those examples")
         if y.dtype.kind == "f" and (y != np.floor(y)).any():

@@ -19,6 +19,9 @@ MINIBATCH_WEIGHTS = {"uniform": elbo.UNIFORM, "geometric": elbo.GEOMETRIC}
 def _components(pairs, dtype):
     """The flat tuple (log_weight, precision, ...) of (pi, sigma) pairs, for kernels; those with pi = 0 left out."""
     cast = np.dtype(dtype).type
+    if any(sigma**-2.0 > float(np.finfo(dtype).max) for pi, sigma in pairs if pi > 0):
+        raise ValueError(f"a prior deviation among {[sigma for _, sigma in pairs]} is too small for {np.dtype(dtype)}, "
+                         "in which its precision overflows")
     return tuple(cast(value) for pi, sigma in pairs if pi > 0
                  for value in (np.log(pi) - np.log(sigma) - np.log(2 * np.pi) / 2, sigma**-2.0))
 

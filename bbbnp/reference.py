@@ -1,6 +1,6 @@
 """Bayes by Backprop on one page of plain NumPy, float64, with no cleverness (Blundell et al. 2015).
 
-Read it from top to bottom: it is the derivation. Every function has a twin of the same name in ``bbbnp.kernels``,
+Read it from top to bottom: it is the derivation. Every function has a twin in ``bbbnp.kernels``, named in the ledger,
 which is fast and stays finite where this page overflows (rho = 800) or loses its digits (rho = -40). Each `x_backward`
 stands below its `x` and returns gradients of the loss; `d` + name is the gradient in name. Noise is an argument, eps.
 
@@ -142,8 +142,8 @@ def log_likelihood_backward(likelihood, out, y, log_noise):
 
 
 def minibatch_weight(kind, i, minibatches, size, examples):
-    """lambda_i, i = 0 .. M-1, summing to one: |D_i|/N, or 2^(M-i-1)/(2^M - 1) (E15)"""
-    return size / examples if kind == "uniform" else 2.0**(minibatches - i - 1) / (2.0**minibatches - 1)
+    """lambda_i, i = 0 .. M-1, summing to one: |D_i|/N, or 2^(M-i-1)/(2^M - 1) = 2^-(i+1)/(1 - 2^-M) (E15)"""
+    return size / examples if kind == "uniform" else 0.5**(i + 1) / (1 - 0.5**minibatches)
 
 
 def free_energy(mu, rho, log_noise, x, y, eps, widths, name, prior, likelihood, kl_weight):

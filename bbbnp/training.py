@@ -140,6 +140,7 @@ def run(problem, state, until, *, validate=None, progress=None):
     steps, shown, good = 1, "", None
     if state.batch >= problem.minibatches:  # other data, or another batch size: the epoch begins again
         state.batch = 0
+        state.history[state.epoch:] = 0
     state.history = np.vstack([state.history[:until], np.zeros((max(until - len(state.history), 0), 2))])
     bar = tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
                disable=None if progress is None else not progress)

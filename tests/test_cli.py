@@ -60,6 +60,27 @@ def test_divergence_is_one_line_and_exit_code_1(tmp_path, capsys):
     assert "not finite" in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+def test_ctrl_c_leaves_no_half_trained_result(tmp_path, capsys, monkeypatch):
+    from bbbnp import BayesRegressor
+    fit = BayesRegressor.fit
+
+    def interrupted(self, *data):
+        fit(self, *data).interrupted_ = True
+        return self
+
+    monkeypatch.setattr(BayesRegressor, "fit", interrupted)
+    assert run("regression", "--out", tmp_path, *QUICK) == 1
+    assert "stopped" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_report_of_noise_that_depends_on_x_and_of_a_foreign_file(tmp_path):
+    assert run("regression", "--out", tmp_path, *QUICK, "--noise", "input") == 0
+    assert "| noise of the likelihood (input) | depends on x | depends on x |" in report.regression(tmp_path)
+    (tmp_path / "regression.json").write_text("{}")
+    with pytest.raises(ValueError, match="not a result"):
+        report.regression(tmp_path)
+
+
 def test_gradcheck_prints_and_writes_its_table(tmp_path, capsys, monkeypatch):
     from bbbnp import gradcheck_cases
     monkeypatch.setattr(gradcheck_cases, "path_rows", lambda hidden: iter(()))

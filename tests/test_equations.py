@@ -93,6 +93,12 @@ def test_once_there_are_lectures_an_equation_has_its_section(row):
         assert re.search(rf"\b{row['id']}\b", lectures[row["notebook"]].read_text())
 
 
+def test_github_renders_the_formulas():
+    for row in ROWS:
+        assert not re.search(r"[\s(]\$ \S", row["formula"]) and row["formula"].count("$") % 2 == 0
+        assert "\\;" not in row["formula"] and "\\," not in row["formula"]  # Markdown would eat the backslash
+
+
 def test_every_function_of_reference_that_names_an_equation_is_in_the_ledger():
     listed = {name for row in ROWS for name in names(row["reference"])}
     defined = {name for name, value in vars(reference).items() if inspect.isfunction(value) and value.__doc__

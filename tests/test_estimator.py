@@ -155,7 +155,8 @@ def test_a_refused_fit_keeps_what_was_learnt_before(make, y, arguments):
 
 @pytest.mark.parametrize("params", [
     {"optimizer": "foo"}, {"batch_size": 0}, {"learning_rate": -1},
-    {"noise": "input"}, {"hidden": (4,)}, {"activation": "tanh"}, {"dtype": "float64"}, {"average_last": 0.5}])
+    {"noise": "input"}, {"noise": 0.5}, {"standardize": False},
+    {"hidden": (4,)}, {"activation": "tanh"}, {"dtype": "float64"}, {"average_last": 0.5}])
 def test_settings_changed_to_what_cannot_be_are_named_when_training_goes_on(params):
     net = BayesRegressor(**SMALL).fit(X, Y).set_params(**params)
     with pytest.raises(ValueError, match=f"^{next(iter(params))}="):
@@ -196,6 +197,17 @@ def test_numbers_that_no_model_can_learn_are_named(make, data, message):
 def test_a_constant_target_explains_nothing_and_a_tiny_given_noise_is_no_divergence():
     assert BayesRegressor(**SMALL).fit(X, np.full(12, 3.0)).score(X, np.full(12, 3.0)) == 0
     assert np.isfinite(BayesRegressor(**SMALL, noise=1e-14, dtype="float64").fit(X, Y).predict(X)).all()
+
+
+def test_a_constant_column_keeps_its_scale_also_where_its_deviation_is_rounding():
+    net = BayesRegressor(**SMALL).fit(np.c_[X, np.full(12, 0.1)], np.full(12, 0.1))
+    assert net.x_scale_[2] == 1 and net.y_scale_[0] == 1
+    assert np.abs(net.predict(np.c_[X, np.full(12, 0.2)])).max() < 10
+
+
+def test_a_prior_too_narrow_for_the_precision_is_named():
+    with pytest.raises(ValueError, match="too small for float32"):
+        BayesRegressor(**SMALL, prior=GaussianPrior(1e-25)).fit(X, Y)
 
 
 @pytest.mark.parametrize("prior, numbers", [(GaussianPrior, {"sigma": -1}), (ScaleMixture, {"pi": 1.5}),

@@ -196,3 +196,10 @@ def test_bad_arguments_are_named(wrong, message):
 def test_bad_noise_arguments_are_named(key, draw, size, message):
     with pytest.raises(ValueError, match=message):
         weight_noise(key, draw, size)
+
+
+def test_read_only_arrays_are_taken():
+    arrays = [np.zeros(9), np.zeros(9), np.ones((4, 2)), np.zeros(4)]
+    for array in arrays:
+        array.flags.writeable = False
+    assert np.isfinite(free_energy(Architecture((2, 2, 1)), *arrays, objective=Objective()).value)

@@ -1,10 +1,9 @@
 """The training step in pieces that fit the caches and can be given to threads; it equals `elbo.free_energy_gradient`.
 
-Measured on two cores, 784-400-400-10, batch 128 (`bbbnp bench --story`): passes over whole vectors wait for memory, and
-a loop over many arrays is not vectorised at all. So weights are drawn and updated in tiles that stay in the L1 and L2
-caches, examples go through the network in a few large blocks of rows, and a block of rows of dW is used for the update
-as soon as it is there. Every boundary depends on shapes only and every piece writes its own place, its partial sums
-too: whoever computes which piece, the bits are the same.
+Passes over whole vectors wait for memory, and a loop over many arrays is not vectorised at all. So weights are drawn
+and updated in tiles that stay in the L1 and L2 caches, examples go through the network in a few large blocks of rows,
+and a block of rows of dW is used for the update as soon as it is there. Every boundary depends on shapes only and every
+piece writes its own place, its partial sums too: whoever computes which piece, the bits are the same.
 """
 
 from typing import NamedTuple

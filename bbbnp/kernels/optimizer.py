@@ -26,7 +26,7 @@ class Optimizer(NamedTuple):
 def scheduled_rate(optimizer, step):
     """Learning rate at a step, 0-based (E17).
 
-    constant: lr,  cosine: lr (c + (1 - c)(1 + cos(pi t/T))/2) with c = 0.01,  1/t: lr/(1 + t/T)
+    constant: lr,  cosine: lr (c + (1 - c)(1 + cos(pi t/H))/2) with c = 0.01,  1/t: lr/(1 + t/H)
     """
     time = step / optimizer.horizon
     if optimizer.schedule == COSINE:
