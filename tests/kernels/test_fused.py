@@ -1,5 +1,6 @@
 """The fused step equals the plain one, whatever its pieces, its build and its threads."""
 
+from dataclasses import replace
 import itertools
 
 import numba
@@ -44,6 +45,17 @@ def test_fused_equals_plain(names, pieces):
         np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
     if names[1] == "gaussian_learned":
         np.testing.assert_allclose(result.dlog_noise, dlog_noise, rtol=1e-12)
+
+
+def test_fused_equals_plain_without_noise():
+    *arguments, objective, key = path_case("mixture", "gaussian_learned", "tanh", "uniform")
+    objective = replace(objective, draws=0)
+    (dmu, drho, dlog_noise), parts = plain(*arguments, objective, key)
+    result = free_energy_gradient(*arguments, objective=objective, key=key, pieces=PIECES[2])
+    np.testing.assert_allclose(result[1:4], parts, rtol=1e-13)
+    np.testing.assert_allclose(result.dmu, dmu, rtol=1e-12, atol=1e-12 * np.abs(dmu).max())
+    np.testing.assert_allclose(result.dlog_noise, dlog_noise, rtol=1e-12)
+    assert not drho.any() and not result.drho.any()
 
 
 def test_the_check_sees_a_gradient_of_other_noise():
