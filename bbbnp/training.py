@@ -3,8 +3,9 @@
 A compiled call cannot be interrupted, so the hot loop is called in slices. How many steps a slice has depends on the
 clock; what a step computes does not. A slice that ends in a free energy that is not finite is undone.
 
-BLAS is held to one thread while training: the workers of OpenBLAS spin after each of the many small products, which
-made a step of 1-100-100-1 a hundred times slower on a busy machine of two cores.
+BLAS is held to one thread while training, since the workers of OpenBLAS spin after each product beside Numba's own
+threads. On an idle machine it makes no difference to a small network; where other work ran, fits without the limit
+took many times as long.
 """
 
 import contextlib

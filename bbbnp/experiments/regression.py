@@ -4,8 +4,11 @@ The paper prints y = x + 0.3 sin(2 pi (x + e)) + 0.3 sin(4 pi (x + e)) + e with 
 figure fit additive noise of deviation 0.05 with almost none on x far better. `paper_figure` draws the latter, read off
 the figure's vector paths (0.0035 on x); `paper_text` the former, with 0.02 as the deviation.
 
-The hidden layer was chosen among 50, 100, (20, 20) and (50, 50) by the free energy of the training data, at the
-default prior.
+How the defaults were chosen: about eighty settings (widths, activations, 15 priors, learning rates) were tried on one
+data set with seed 0, their free energy, held-out scores and band widths in view. The prior was kept at the package's
+default; the hidden layer is the one of 50, 100, (20, 20) and (50, 50) with the lowest free energy at that prior. Priors
+with a wider spike had a lower free energy still, and bands that widen far less: see ``--pi 0.25 --sigma1 2.718 --sigma2
+0.0498``.
 """
 
 import time

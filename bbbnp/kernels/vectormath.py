@@ -107,7 +107,7 @@ def _log32(x):  # pragma: no cover
 @kernel(inline=True)
 def _log1p_ratio32(e):  # pragma: no cover
     # log(1 + e) = 2 artanh(z) = 2 (z + z^3/3 + z^5/5 + ...) with z = e/(2 + e) at most 1/3.
-    inverse = ONE / (TWO + e)  # one division in place of two: they cost as much as all the rest
+    inverse = ONE / (TWO + e)  # one division in place of two
     z = e * inverse
     return (inverse + inverse) * (ONE + z * z * horner(z * z, ARTANH))
 
