@@ -13,7 +13,7 @@ from bbbnp.kernels.elbo import Workspace
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 # Pieces of a training step: weights in a tile, examples in a block, entries of dW in a unit. The best of six ways tried
 # on 784-400-400-10 with two threads of one idle machine; not searched further.
-TILE, BLOCK, UNIT = 2048, 64, 65536
+TILE, BLOCK, UNIT = 8192, 64, 65536
 # Multiplications a pass (weights times examples) from which examples are cut and threads used: a guess, not measured.
 LARGE = 4_000_000
 
@@ -90,17 +90,16 @@ class Architecture:
         """
         if block is None:
             block = BLOCK if self.size * rows >= LARGE else rows
-        units, start, column = [], 0, 0
+        units, start = [], 0
         for depth, (k, n) in enumerate(zip(self.widths, self.widths[1:])):
             edges = np.linspace(0, k, min(k, max(1, round(k * n / unit))) + 1).astype(int)
-            units += [(depth, a, b, start, column) for a, b in zip(edges, edges[1:])]
-            start, column = start + (k + 1) * n, column + k
+            units += [(depth, a, b, start) for a, b in zip(edges, edges[1:])]
+            start += (k + 1) * n
         blocks = -(-rows // block)
         flat, pieces = rows * sum(self.widths[1:]), max(blocks, -(-self.size // tile))
         return Workspace(
-            *(np.zeros(n, dtype) for n in [self.size] * 3 + [flat] * 2 + [rows]), tile, block,
-            np.array(units, np.int64), np.zeros(rows * column, dtype), np.zeros((pieces, 3)),
-            np.zeros((blocks, targets), dtype))
+            *(np.zeros(n, dtype) for n in [self.size] * 2 + [flat] * 2 + [rows]), tile, block,
+            np.array(units, np.int64), np.zeros((pieces, 3)), np.zeros((blocks, targets), dtype))
 
     def initial_mu(self, seed, dtype=np.float64):
         """Means before training: W normal with variance 2/K (He et al. 2015; 1/K for tanh and sigmoid), b zero.

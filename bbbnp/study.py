@@ -88,7 +88,7 @@ def _run(mode, architecture, arrays, objective, key, pieces):
     plan = hotloop.Plan(rows, elbo.UNIFORM, float(objective.kl_weight), False, 0, mode)
     data = hotloop.Data(X, y, np.arange(rows), X[:0], y[:0])
     _, *parts = threads.train(
-        1, np.zeros((1, 2)), fused.State(theta, none, none, none, dtheta, dlog_noise), architecture.network,
+        1, np.zeros((1, 2)), fused.State(theta, none, none, none, dtheta, dlog_noise, none), architecture.network,
         objective.prior.components(dtype), objective.for_kernels, NO_OPTIMIZER, data, plan,
         hotloop.Cursor(*_checked(key), 0, 0), ws)
     value = elbo.complexity(*parts[:2], objective.kl_weight) - parts[2]

@@ -81,21 +81,37 @@ class State:
         """The arrays, in the order of the fields."""
         return self.theta, self.first, self.second, self.average, self.history
 
-    def copy(self):
-        """An independent copy."""
-        return State(*(array.copy() for array in self.arrays[:4]), self.step, self.epoch, self.batch,
-                     self.history.copy())
-
-    def become(self, other):
-        """Take over the values of another state, in place."""
-        for mine, its in zip(self.arrays, other.arrays):
-            mine[:] = its
-        self.step, self.epoch, self.batch = other.step, other.epoch, other.batch
-
     def advance(self, steps, minibatches):
         """Count steps that were taken."""
         self.step += steps
         self.epoch, self.batch = divmod(self.epoch * minibatches + self.batch + steps, minibatches)
+
+
+@dataclass
+class LastGood:
+    """Parameters and counters at the latest slice whose first free energy was finite: what divergence goes back to.
+
+    The optimiser's moments are not kept, which would take twice the memory: they begin again at zero.
+    """
+
+    theta: np.ndarray
+    step: int
+    epoch: int
+    batch: int
+    epoch_history: np.ndarray
+
+    @classmethod
+    def of(cls, state, theta):
+        """The present counters of a state, for parameters in an array of one's own."""
+        return cls(theta, state.step, state.epoch, state.batch, state.history[state.epoch].copy())
+
+    def restore(self, state):
+        """Put `state` back, in place."""
+        state.theta[:], state.first[:], state.second[:] = self.theta, 0, 0
+        if state.average.size > 0:
+            state.average[:] = self.theta
+        state.step, state.epoch, state.batch = self.step, self.epoch, self.batch
+        state.history[self.epoch], state.history[self.epoch + 1:] = self.epoch_history, 0
 
 
 @contextlib.contextmanager
@@ -135,14 +151,15 @@ def run(problem, state, until, *, validate=None, progress=None):
     Raises
     ------
     DivergenceError
-        At a free energy that is not finite; `state` is then that of the last good slice.
+        At a free energy that is not finite; `state` is then that of the last good slice, its moments zero.
     """
     begin, every = state.epoch, max(1, -(-(until - state.epoch) // VALIDATIONS))
-    steps, shown, good = 1, "", None
+    steps, shown = 1, ""
     if state.batch >= problem.minibatches:  # other data, or another batch size: the epoch begins again
         state.batch = 0
         state.history[state.epoch:] = 0
     state.history = np.vstack([state.history[:until], np.zeros((max(until - len(state.history), 0), 2))])
+    good = LastGood.of(state, state.theta.copy()) if begin < until else None
     bar = tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
                disable=None if progress is None else not progress)
     with _interruptible() as stop, threadpool_limits(1, user_api="blas"), bar:
@@ -166,26 +183,27 @@ def gradient_scratch(theta, size, targets, *, whole):
     return np.zeros(2 * size if whole else 0, theta.dtype), np.zeros(targets, theta.dtype)
 
 
-def _slice(problem, state, steps, good=None):
-    """`steps` steps of the hot loop; returns the state before them, which is good, since its free energy was finite.
+def _slice(problem, state, steps, good):
+    """`steps` steps of the hot loop; returns the LastGood, whose parameters the loop itself keeps.
 
-    Where that was not, `good`, what the slice before returned, is put back, and a DivergenceError is raised.
+    Where a free energy was not finite, it is put back, and a DivergenceError is raised.
     """
-    start, size = state.copy(), problem.ws.w.size
-    *vectors, history = state.arrays
-    arrays = fused.State(*vectors, *gradient_scratch(
-        state.theta, size, len(state.theta) - 2 * size, whole=problem.objective.draws > 1))
+    start, size = LastGood.of(state, good.theta), problem.ws.w.size
+    arrays = fused.State(
+        state.theta, state.first, state.second, state.average, *gradient_scratch(
+            state.theta, size, len(state.theta) - 2 * size, whole=problem.objective.draws > 1), good.theta)
     taken = threads.train(
-        steps, history, arrays, problem.network, problem.prior, problem.objective, problem.optimizer, problem.data,
-        problem.plan, hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws,
+        steps, state.history, arrays, problem.network, problem.prior, problem.objective, problem.optimizer,
+        problem.data, problem.plan, hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws,
         threads=problem.threads)[0]
+    good = start if taken > 0 else good
     state.advance(taken, problem.minibatches)
     log_noise = np.abs(state.theta[2 * size:]).max(initial=0) if problem.plan.learn_noise else 0
     if taken < steps or not np.isfinite(state.theta).all() or log_noise > MOST_LOG_NOISE:
         error = _divergence(problem, state)
-        state.become(start if taken > 0 or good is None else good)
+        good.restore(state)
         raise error
-    return start
+    return good
 
 
 def _divergence(problem, state):

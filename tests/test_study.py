@@ -129,7 +129,7 @@ def test_expected_complexity_is_the_kl_summed_over_all_weights():  # museum 3, 1
     architecture, rng = Architecture((2, 1)), np.random.default_rng(1)
     mu, rho = rng.normal(size=3), np.array([-1.0, 0.5, 0.0])
     results = [free_energy(architecture, mu, rho, [[0.0, 0]], [0.0], key=Key(5, step),
-                           objective=Objective(GaussianPrior(0.7), draws=30)) for step in range(40)]
+                           objective=Objective(GaussianPrior(0.7), draws=30)) for step in range(60)]
     complexity = np.array([r.log_q - r.log_prior for r in results])
     error = complexity.std(ddof=1) / np.sqrt(len(results))
     kl = reference.kl_to_gaussian(mu, rho, 0.7)
@@ -146,7 +146,7 @@ def test_gradient_is_bit_for_bit_that_of_the_hot_loop(prior, likelihood, dtype):
     x += np.arange(19, dtype=dtype)[:, None] / 20  # all rows differ
     theta = np.concatenate([mu, rho, np.log(objective.noise)]).astype(dtype)
     none, size = np.zeros(0, dtype), mu.size
-    state = fused.State(theta.copy(), none, none, none, np.zeros(2 * size, dtype), np.zeros(2, dtype))
+    state = fused.State(theta.copy(), none, none, none, np.zeros(2 * size, dtype), np.zeros(2, dtype), none)
     data = hotloop.Data(x, y, np.zeros(19, np.int64), x[:7].copy(), y[:7].copy())
     plan = hotloop.Plan(7, MINIBATCH_WEIGHTS[kind], objective.temperature, likelihood == "gaussian_learned", 0,
                         hotloop.UPDATE)

@@ -17,7 +17,7 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, network_backward, network_backward_weights, network_forward
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.posterior import (
-    log_posterior, log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, sample_weights)
+    log_posterior_backward, log_softplus_backward, logistic, sample_weights, softplus)
 from bbbnp.kernels.prior import log_prior, mixture_score
 
 UNIFORM, GEOMETRIC = range(2)
@@ -66,23 +66,21 @@ class Key(NamedTuple):
 class Workspace(NamedTuple):
     """Scratch, and where a step is cut (see `fused`).
 
-    w, eps, dw (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example. The fused step has
+    w, eps (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example. The fused step has
     pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end,
-    start, column), is W[k:k_end] of a layer, and its bias if k_end is the last; start and column are where the layer
-    begins in the flat vector and its inputs in `columns`, B times the widths. `parts` and `dlog_noise` have a row for
+    start), is W[k:k_end] of the layer that begins at `start`, and its bias if k_end is the last. `parts` and
+    `dlog_noise` have a row for
     every piece's sums.
     """
 
     w: np.ndarray
     eps: np.ndarray
-    dw: np.ndarray
     outputs: np.ndarray
     doutputs: np.ndarray
     log_lik: np.ndarray
     tile: int
     rows: int
     units: np.ndarray
-    columns: np.ndarray
     parts: np.ndarray
     dlog_noise: np.ndarray
 
@@ -111,10 +109,11 @@ def complexity(log_q, log_p, kl_weight):
 def short_gradient(g, rho, eps, kl_weight):
     """Gradient of the free energy of one draw in mu and rho, after the mu- and w-terms of log q have cancelled (E13).
 
-    dmu = g,  drho = eps g s(rho) - kl_weight r(rho),  with g = d(-log P(D | w))/dw - kl_weight dlog P(w)/dw
+    dmu = g,  drho = r(rho) (sigma eps g - kl_weight),  with g = d(-log P(D | w))/dw - kl_weight dlog P(w)/dw
+
+    r(rho) = d log sigma/d rho, so the bracket is the gradient in log sigma; E12 has eps g s(rho), and s = r sigma.
     """
-    dmu, drho = reparameterize_backward(g, rho, eps)
-    return dmu, drho - kl_weight * log_softplus_backward(rho)  # E13
+    return g, log_softplus_backward(rho) * (softplus(rho) * eps * g - kl_weight)  # E13
 
 
 @kernel(inline=True)
@@ -131,20 +130,25 @@ def paper_gradient(g, rho, eps, kl_weight):
 
 
 @kernel
-def add_gradient(dmu, drho, dw, w, rho, eps, prior, weighting):
-    """Add one draw's gradient in mu and rho (E12, E13). All arrays of one shape."""
+def draw_gradient(dmu, drho, dw, w, rho, eps, prior, weighting):
+    """Fill `dmu` and `drho` with one draw's part of the gradient in mu and rho (E12, E13). All arrays of one shape."""
     cast = rho.dtype.type
     part, kl_weight = cast(weighting.part), cast(weighting.kl_weight)
     if weighting.form == SHORT:
         for j in range(rho.size):
             a, b = short_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
-            dmu[j] += part * a
-            drho[j] += part * b
+            dmu[j], drho[j] = part * a, part * b
     else:
         for j in range(rho.size):
             a, b = paper_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
-            dmu[j] += part * a
-            drho[j] += part * b
+            dmu[j], drho[j] = part * a, part * b
+
+
+@kernel
+def add(total, part):
+    """total += part, both of one shape."""
+    for j in range(total.size):
+        total[j] += part[j]
 
 
 @kernel
@@ -160,8 +164,7 @@ def forward_draw(ws, parameters, network, prior, objective, batch, key, draw):
     log_q, log_p, rows = 0.0, 0.0, batch.x.shape[0]
     if objective.draws > 0:
         noise.normals(ws.eps, key.seed, noise.WEIGHTS, key.step, draw)
-        sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps)  # w = mu + sigma*eps
-        log_q = log_posterior(parameters.rho, ws.eps)
+        log_q = sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps)  # w = mu + sigma*eps
         log_p = log_prior(ws.w, prior)
     else:
         copy(ws.w, parameters.mu)
@@ -181,6 +184,7 @@ def free_energy_gradient(gradient, parameters, network, prior, objective, batch,
     """
     log_q, log_p, log_lik = 0.0, 0.0, 0.0
     draws, rows = max(objective.draws, 1), batch.x.shape[0]
+    dw, dmu, drho = np.empty_like(ws.w), np.empty_like(ws.w), np.empty_like(ws.w)
     before_last = rows * network.widths[1:-1].sum()
     for array in gradient:
         array[:] = 0
@@ -190,11 +194,13 @@ def free_energy_gradient(gradient, parameters, network, prior, objective, batch,
         dout = block(ws.doutputs, before_last, rows, out.shape[1])
         log_likelihood_backward(dout, gradient.log_noise, objective.likelihood, out, batch.y, parameters.log_noise)
         network_backward(ws.doutputs, network, ws.w, ws.outputs, rows, 0, rows)
-        network_backward_weights(ws.dw, network, batch.x, ws.outputs, ws.doutputs)
+        network_backward_weights(dw, network, batch.x, ws.outputs, ws.doutputs)
         if objective.draws > 0:
-            add_gradient(gradient.mu, gradient.rho, ws.dw, ws.w, parameters.rho, ws.eps, prior,
-                         Weighting(objective.form, 1 / draws, batch.kl_weight))
+            draw_gradient(dmu, drho, dw, ws.w, parameters.rho, ws.eps, prior,
+                          Weighting(objective.form, 1 / draws, batch.kl_weight))
+            add(gradient.mu, dmu)
+            add(gradient.rho, drho)
         else:
-            copy(gradient.mu, ws.dw)  # w = mu
+            copy(gradient.mu, dw)  # w = mu
     gradient.log_noise[:] *= ws.w.dtype.type(1 / draws)
     return log_q, log_p, log_lik

@@ -14,10 +14,10 @@ from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import (
     block, dense_backward_bias, dense_backward_weights, layer_input, network_backward, network_forward)
-from bbbnp.kernels.elbo import Parameters, add_gradient, copy
+from bbbnp.kernels.elbo import Parameters, add, copy, draw_gradient
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.optimizer import average_iterates, update
-from bbbnp.kernels.posterior import log_posterior, sample_weights
+from bbbnp.kernels.posterior import sample_weights
 from bbbnp.kernels.prior import log_prior
 
 
@@ -25,7 +25,8 @@ class State(NamedTuple):
     """theta = [mu, rho, log_noise] and the optimiser's moments, shape (2P + T,); average of iterates, or empty.
 
     `dtheta`, (2P,), is the gradient in mu and rho, recorded or added over draws, or empty where a tile's scratch is
-    enough; `dlog_noise`, (T,), that in log_noise.
+    enough; `dlog_noise`, (T,), that in log_noise. `good`, like theta or empty, takes over theta once a call's first
+    free energy has been found finite.
     """
 
     theta: np.ndarray
@@ -34,6 +35,7 @@ class State(NamedTuple):
     average: np.ndarray
     dtheta: np.ndarray
     dlog_noise: np.ndarray
+    good: np.ndarray
 
 
 class Stage(NamedTuple):
@@ -62,8 +64,7 @@ def draw_tile(t, state, prior, objective, ws, key, draw):
         return
     eps = ws.eps[start:stop]
     noise.normals(eps, key.seed, noise.WEIGHTS, key.step, draw, start)
-    sample_weights(w, mu, rho, eps)  # w = mu + sigma*eps
-    ws.parts[t, 0] = log_posterior(rho, eps)
+    ws.parts[t, 0] = sample_weights(w, mu, rho, eps)  # w = mu + sigma*eps
     ws.parts[t, 1] = log_prior(w, prior)
 
 
@@ -92,25 +93,25 @@ def column_sum(parts, column, pieces):
 
 @kernel
 def unit_weights(u, network, x, ws):
-    """Rows of dW that unit `u` has, into `ws.dw`; returns where they begin and end in the flat vector (E10)."""
-    depth, k, k_end, start, column = ws.units[u]
+    """The rows of dW that unit `u` has, flat, and where in the flat vector they begin (E10)."""
+    depth, k, k_end, start = ws.units[u]
     rows, inputs, n = x.shape[0], network.widths[depth], network.widths[depth + 1]
     dy = block(ws.doutputs, rows * network.widths[1:depth + 1].sum(), rows, n)
     h = layer_input(network, x, ws.outputs, depth)
-    begin, end = start + k * n, start + k_end * n
-    dw = block(ws.dw, begin, k_end - k, n)
+    biases = n if k_end == inputs else 0
+    dw = np.empty((k_end - k) * n + biases, x.dtype)
+    dweight = block(dw, 0, k_end - k, n)
     if k_end - k == inputs:
-        dense_backward_weights(dw, dy, h)
+        dense_backward_weights(dweight, dy, h)
     else:  # BLAS wants the columns of h beside each other
-        columns = block(ws.columns, rows * (column + k), rows, k_end - k)
+        columns = np.empty((rows, k_end - k), x.dtype)
         for i in range(rows):
             for j in range(k_end - k):
                 columns[i, j] = h[i, k + j]
-        dense_backward_weights(dw, dy, columns)
-    if k_end == inputs:
-        dense_backward_bias(ws.dw[end:end + n], dy)
-        end += n
-    return begin, end
+        dense_backward_weights(dweight, dy, columns)
+    if biases > 0:
+        dense_backward_bias(dw[dw.size - n:], dy)
+    return start + k * n, dw
 
 
 @kernel
@@ -123,28 +124,37 @@ def update_part(a, b, dtheta, state, optimizer, stage):
 
 
 @kernel
-def finish_weights(begin, end, state, prior, optimizer, ws, weighting, stage):
-    """Gradient in mu and rho, and update, of the weights begin .. end - 1, whose `ws.dw` is in the cache (E12, E13).
+def finish_weights(begin, dw, state, prior, optimizer, ws, weighting, stage):
+    """Gradient in mu and rho, and update, of the weights from `begin` on, whose `dw` is in the cache (E12, E13).
 
     With one draw the gradient lives in a tile's scratch; with several, or to record it, in `state.dtheta`.
     """
-    size, scratch = ws.w.size, np.empty((2, ws.tile), ws.w.dtype)
+    size, end, scratch = ws.w.size, begin + dw.size, np.zeros((2, ws.tile), dw.dtype)
     rho = unpack(state.theta, size).rho
     for a in range(begin, end, ws.tile):
         b = min(a + ws.tile, end)
         dmu, drho = scratch[0, :b - a], scratch[1, :b - a]
-        if state.dtheta.size > 0:
-            dmu, drho = state.dtheta[a:b], state.dtheta[size + a:size + b]
-        if stage.first_draw:
-            dmu[:] = 0
-            drho[:] = 0
         if weighting.part > 0:
-            add_gradient(dmu, drho, ws.dw[a:b], ws.w[a:b], rho[a:b], ws.eps[a:b], prior, weighting)
+            draw_gradient(
+                dmu, drho, dw[a - begin:b - begin], ws.w[a:b], rho[a:b], ws.eps[a:b], prior, weighting)
         else:
-            copy(dmu, ws.dw[a:b])  # w = mu
+            copy(dmu, dw[a - begin:b - begin])  # w = mu
+        if state.dtheta.size > 0:
+            dmu = add_draw(state.dtheta[a:b], dmu, stage.first_draw)
+            drho = add_draw(state.dtheta[size + a:size + b], drho, stage.first_draw)
         if stage.update:
             update_part(a, b, dmu, state, optimizer, stage)
             update_part(size + a, size + b, drho, state, optimizer, stage)
+
+
+@kernel
+def add_draw(total, part, first_draw):
+    """Add a draw's part of the gradient to the total, or begin it; returns the total."""
+    if first_draw:
+        copy(total, part)
+    else:
+        add(total, part)
+    return total
 
 
 @kernel

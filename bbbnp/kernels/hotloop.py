@@ -11,7 +11,7 @@ from numba import prange
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.elbo import Key, Weighting, complexity, minibatch_weight
+from bbbnp.kernels.elbo import Key, Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
     Stage, column_sum, draw_tile, finish_noise, finish_weights, run_rows, unit_weights)
 from bbbnp.kernels.noise import shuffle
@@ -107,11 +107,13 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             update = last and plan.mode == UPDATE
             if update and not math.isfinite(complexity(log_q, log_p, kl_weight) - log_lik):
                 return taken, log_q, log_p, log_lik
+            if update and taken == 0 and state.good.size > 0:
+                copy(state.good, state.theta)
             stage = Stage(draw == 0, update, step, step - plan.average_from)
             weighting = Weighting(objective.form, part, kl_weight)
             for u in prange(units):
-                begin, end = unit_weights(np.int64(u), network, x, ws)
-                finish_weights(begin, end, state, prior, optimizer, ws, weighting, stage)
+                begin, dw = unit_weights(np.int64(u), network, x, ws)
+                finish_weights(begin, dw, state, prior, optimizer, ws, weighting, stage)
             finish_noise(state, optimizer, row_blocks, draws, plan.learn_noise, ws, stage)
         history[epoch, 0] += complexity(log_q, log_p, kl_weight)
         history[epoch, 1] -= log_lik

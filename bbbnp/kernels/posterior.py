@@ -11,8 +11,10 @@ log(1 + e)/e, so that none overflows or loses its digits for any rho:
 where m = log(1 + e)/e for rho < 0 and m = rho + e log(1 + e)/e = sigma for rho >= 0.
 """
 
+import numpy as np
+
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, ZERO, exp, log, log1p_ratio
+from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp, log, log1p_ratio
 
 
 @kernel(inline=True)
@@ -98,27 +100,66 @@ def reparameterize_backward(dw, rho, eps):
 
 
 @kernel
-def sample_weights(w, mu, rho, eps):
-    """Fill `w` with mu + sigma*eps (E4).
+def _mantissas(m, rho):
+    """Fill `m` with exp(log sigma - min(rho, 0)), both of shape (P,)."""
+    for j in range(m.size):
+        m[j] = _mantissa(rho[j], exp(-abs(rho[j])))
 
-    Shapes: all (P,).
-    """
+
+@kernel
+def _sample_strip(w, m, mu, rho, eps):
+    """w = mu + sigma*eps and, as in `_mantissas`, m, whose exponential is that of sigma; all (P,)."""
     for j in range(w.size):
         w[j] = reparameterize(mu[j], rho[j], eps[j])
+        m[j] = _mantissa(rho[j], exp(-abs(rho[j])))
 
 
 @kernel(reorder=True)
-def log_posterior(rho, eps):
-    """log q(w | mu, rho) at w = mu + sigma*eps, summed over the weights (E5).
+def _log_posterior_strip(m, rho, eps):
+    """log q of a strip, given its mantissas: two weights share the logarithm of a product (E5).
 
-    log q = sum_j -log sigma_j - eps_j^2/2 - log(2 pi)/2
-
-    Shapes: both (P,); eps in place of (w - mu)/sigma, which loses eight digits at rho = -20. float64 result.
+    No product of two overflows where w^2 does not.
     """
-    total = 0.0
+    half, total = m.size // 2, rho.dtype.type(0)
+    for j in range(half):
+        total += log(m[j] * m[half + j])
+    if m.size % 2 == 1:
+        total += log(m[m.size - 1])
     for j in range(rho.size):
-        total -= log_softplus(rho[j]) + HALF * eps[j] * eps[j]
-    return total - rho.size * HALF_LOG_2PI  # E5
+        total += min(rho[j], ZERO) + HALF * eps[j] * eps[j]
+    return -float(total) - rho.size * HALF_LOG_2PI
+
+
+@kernel
+def log_posterior(rho, eps):
+    """log q(w | mu, rho) at w = mu + sigma*eps, summed over the weights, in float64 strip by strip (E5).
+
+    log q = sum_j -log sigma_j - eps_j^2/2 - log(2 pi)/2,  log sigma = min(rho, 0) + log m
+
+    Shapes: both (P,); eps in place of (w - mu)/sigma, which loses eight digits at rho = -20.
+    """
+    total, scratch = 0.0, np.empty(STRIP, rho.dtype)
+    for a in range(0, rho.size, STRIP):
+        b = min(a + STRIP, rho.size)
+        m = scratch[:b - a]
+        _mantissas(m, rho[a:b])
+        total += _log_posterior_strip(m, rho[a:b], eps[a:b])  # E5
+    return total
+
+
+@kernel
+def sample_weights(w, mu, rho, eps):
+    """Fill `w` with mu + sigma*eps (E4); return what `log_posterior` does, for the price of its logarithms (E5).
+
+    Shapes: all (P,).
+    """
+    total, scratch = 0.0, np.empty(STRIP, rho.dtype)
+    for a in range(0, rho.size, STRIP):
+        b = min(a + STRIP, rho.size)
+        m = scratch[:b - a]
+        _sample_strip(w[a:b], m, mu[a:b], rho[a:b], eps[a:b])
+        total += _log_posterior_strip(m, rho[a:b], eps[a:b])
+    return total
 
 
 @kernel(inline=True)

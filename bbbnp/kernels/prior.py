@@ -13,7 +13,7 @@ never leaves the logarithm:
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.posterior import logistic_pair, softplus
-from bbbnp.kernels.vectormath import HALF
+from bbbnp.kernels.vectormath import HALF, STRIP
 
 
 @kernel(inline=True)
@@ -69,8 +69,11 @@ def mixture_score(w, prior):
 
 @kernel(reorder=True)
 def log_prior(w, prior):
-    """log P(w), summed over the weights of a vector of shape (P,), in float64 (E7)."""
+    """log P(w), summed over the weights of a vector of shape (P,), in float64 strip by strip (E7)."""
     total = 0.0
-    for j in range(w.size):
-        total += mixture_log_density(w[j], prior)
+    for start in range(0, w.size, STRIP):
+        strip, part = w[start:start + STRIP], w.dtype.type(0)
+        for j in range(strip.size):
+            part += mixture_log_density(strip[j], prior)
+        total += float(part)
     return total

@@ -4,7 +4,9 @@ PyPI's build of llvmlite has no vector library, so ``math.exp`` in a loop stays 
 pass costs 15 ns an entry with it and about 1 with the branch-free float32 polynomials below. In float64, where
 gradients are checked, each function is libm's. The type decides when compiling; uncompiled, the NumPy bodies run.
 
-Coefficients are those of Cephes (Moshier), except `log1p_ratio`: the series of the inverse hyperbolic tangent.
+Coefficients are those of Cephes (Moshier), except `log1p_ratio`: a minimax polynomial of relative error 3.3e-8. In
+float32 exp is zero where it would be subnormal: such numbers carry no weight here, and a processor that makes them
+takes several times as long over them.
 ``tests/kernels/test_vectormath.py`` states their errors in units in the last place (ulp).
 """
 
@@ -19,13 +21,15 @@ from bbbnp.kernels._jit import OPTIONS, kernel
 f32 = np.float32
 
 # Exact in float32 and typed so: a Python literal would turn a float32 expression into float64 when compiled.
-ZERO, HALF, ONE, TWO, FOUR = f32(0), f32(0.5), f32(1), f32(2), f32(4)
+ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
+STRIP = 1024  # terms that a sum adds in the arrays' own precision, in full vectors, before it goes on in float64
 HALF_LOG_2PI = 0.9189385332046727  # float64, for sums that are accumulated in float64
 
 INFINITY, NAN = f32(np.inf), f32(np.nan)
 LOG2_E = f32(1.44269504088896341)
 LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
-EXP_MIN, EXP_MAX = f32(-104.0), f32(88.72284)
+EXP_MIN, EXP_MAX = f32(-87.33654), f32(88.72283)  # where exp leaves the normal numbers
+TO_INTEGER = f32(1.5 * 2**23)  # added to a number below 2^22, it leaves the nearest integer in the low bits
 SQRT_HALF = f32(0.707106781186547524)
 TANH_SPLIT = f32(0.625)
 BIAS, MANTISSA_BITS, BIT = np.int32(127), np.int32(23), np.int32(1)
@@ -37,7 +41,9 @@ LOG = tuple(f32(c) for c in (
     2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1))
 TANH = tuple(f32(c) for c in (
     -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1))
-ARTANH = tuple(f32(1 / k) for k in (15, 13, 11, 9, 7, 5, 3))
+LOG1P_RATIO = tuple(f32(c) for c in (
+    5.387202371e-3, -3.014896438e-2, 7.932920754e-2, -1.376344115e-1, 1.915772706e-1, -2.485807836e-1, 3.332141936e-1,
+    -4.999965131e-1, 1))
 
 
 def exp(x):
@@ -73,20 +79,16 @@ def horner(x, c):
 
 
 @kernel(inline=True)
-def _pow2(n):  # pragma: no cover
-    return np.int32((n + BIAS) << MANTISSA_BITS).view(np.float32)
-
-
-@kernel(inline=True)
 def _exp32(x):  # pragma: no cover
-    # exp(x) = 2^n exp(t) with t = x - n log 2; log 2 in two parts keeps t exact, 2^n in two factors fades to zero.
+    # exp(x) = 2^n exp(t) with t = x - n log 2; log 2 in two parts keeps t exact, n is added to the exponent's bits.
     clipped = min(max(x, EXP_MIN), EXP_MAX)
-    n_log2 = clipped * LOG2_E
-    n = np.int32(n_log2 + (HALF if n_log2 > ZERO else -HALF))
-    t = clipped - f32(n) * LN2_HIGH - f32(n) * LN2_LOW
+    shifted = clipped * LOG2_E + TO_INTEGER
+    n = shifted - TO_INTEGER
+    t = clipped - n * LN2_HIGH - n * LN2_LOW
     y = ONE + t + t * t * horner(t, EXP)
-    y = y * _pow2(n >> BIT) * _pow2(n - (n >> BIT))
-    y = INFINITY if x > EXP_MAX else y
+    exponent = np.int32(f32(shifted).view(np.int32) << MANTISSA_BITS)
+    y = np.int32(f32(y).view(np.int32) + exponent).view(np.float32)
+    y = ZERO if x < EXP_MIN else (INFINITY if x > EXP_MAX else y)
     return x if x != x else y
 
 
@@ -102,14 +104,6 @@ def _log32(x):  # pragma: no cover
     y = t + (t * z * horner(t, LOG) + n * LN2_LOW - HALF * z) + n * LN2_HIGH
     y = (NAN if x < ZERO else -INFINITY) if x <= ZERO else y
     return y if x < INFINITY else x
-
-
-@kernel(inline=True)
-def _log1p_ratio32(e):  # pragma: no cover
-    # log(1 + e) = 2 artanh(z) = 2 (z + z^3/3 + z^5/5 + ...) with z = e/(2 + e) at most 1/3.
-    inverse = ONE / (TWO + e)  # one division in place of two
-    z = e * inverse
-    return (inverse + inverse) * (ONE + z * z * horner(z * z, ARTANH))
 
 
 @kernel(inline=True)
@@ -130,7 +124,7 @@ def _overload(function, single, double):
 _overload(exp, lambda x: _exp32(x), lambda x: math.exp(x))
 _overload(log, lambda x: _log32(x), lambda x: math.log(x) if x > ZERO else (-np.inf if x == ZERO else np.nan))
 _overload(tanh, lambda x: _tanh32(x), lambda x: math.tanh(x))
-_overload(log1p_ratio, lambda x: _log1p_ratio32(x), lambda x: math.log1p(x) / x if x > ZERO else x + 1.0)
+_overload(log1p_ratio, lambda x: horner(x, LOG1P_RATIO), lambda x: math.log1p(x) / x if x > ZERO else x + 1.0)
 
 
 @kernel

@@ -65,20 +65,20 @@ def log_softplus_backward(rho):
 
 
 RHO = (1e-8, 1000), (-1e-8, -1000)
+NORMAL = (1e-8, 1000), (-1e-8, -87.3)  # where the value is a normal number; below it is zero
 # Function, truth, ranges, bound in ulps, and the smallest |truth| whose ulp is a unit. A bound is the next half ulp
-# above the maximum (behind each line) over all float32 of the ranges, with and without fused multiply-adds.
+# above the maximum (behind each line) over every seventh float32 of the ranges, with and without fused multiply-adds.
 # log_softplus passes through zero at rho = 0.54, where its relative error has no bound: its unit is the ulp of
 # max(1, |truth|).
 ULPS = (
-    (vectormath.exp, np.exp, ((1e-8, 88.7228), (-1e-8, -87.3)), 1.5, 0),  # 1.29
-    (vectormath.exp, np.exp, ((-87.3, -104.5),), 1, 0),  # 0.78: gradual underflow, in ulps of the subnormals
+    (vectormath.exp, np.exp, ((1e-8, 88.7228), (-1e-8, -87.3)), 1.5, 0),  # 1.27
     (vectormath.log, np.log, ((1.1754944e-38, 0.5), (0.5, 2), (2, 3.4e38)), 1, 0),  # 0.83
-    (vectormath.log1p_ratio, log1p_ratio, ((1e-38, 1e-3), (1e-3, 1)), 3, 0),  # 2.97
+    (vectormath.log1p_ratio, log1p_ratio, ((1e-38, 1e-3), (1e-3, 1)), 2, 0),  # 1.81
     (vectormath.tanh, np.tanh, ((1e-30, 0.1), (0.1, 20), (-0.1, -20)), 2, 0),  # 1.51
-    (posterior.softplus, softplus, RHO, 4.5, 0),  # 4.28
-    (posterior.logistic, logistic, RHO, 3, 0),  # 2.64
-    (posterior.log_softplus, log_softplus, RHO, 2.5, 1),  # 2.26
-    (posterior.log_softplus_backward, log_softplus_backward, RHO, 4.5, 0),  # 4.33
+    (posterior.softplus, softplus, NORMAL, 3.5, 0),  # 3.02
+    (posterior.logistic, logistic, NORMAL, 3, 0),  # 2.60
+    (posterior.log_softplus, log_softplus, RHO, 2.5, 1),  # 2.16
+    (posterior.log_softplus_backward, log_softplus_backward, RHO, 4.5, 0),  # 4.04
 )
 each_function = pytest.mark.parametrize("function, truth, ranges, bound, smallest", ULPS)
 
@@ -118,11 +118,12 @@ def test_nan_stays_nan_and_infinity_zero_and_overflow_have_their_limits(function
 
 
 @compiled_only
-def test_float32_exp_reaches_the_last_float_and_fades_to_zero_through_the_subnormals():
+def test_float32_exp_reaches_the_last_float_and_is_zero_where_it_would_be_subnormal():
     low, high = values(vectormath.exp, (88.722832, 88.72284), np.float32)  # neighbours, either side of log(max)
     assert 3.4027e38 < low < INF and high == INF
     y, tiny = values(vectormath.exp, grid([(-87, -105)]), np.float32), np.finfo(np.float32).tiny
-    assert np.all(np.diff(y) <= 0) and np.unique(y[(y > 0) & (y < tiny)]).size > N / 4 and y[-1] == 0
+    assert np.all(np.diff(y) <= 0) and not np.any((y > 0) & (y < tiny)) and y[-1] == 0
+    assert np.min(y[y > 0]) < 1.0001 * tiny
 
 
 POINTS = (-800.0, -110.0, -40.0, 0.0, 40.0, 800.0)
