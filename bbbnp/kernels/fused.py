@@ -129,7 +129,7 @@ def finish_weights(begin, dw, state, prior, optimizer, ws, weighting, stage):
 
     With one draw the gradient lives in a tile's scratch; with several, or to record it, in `state.dtheta`.
     """
-    size, end, scratch = ws.w.size, begin + dw.size, np.zeros((2, ws.tile), dw.dtype)
+    size, end, scratch = ws.w.size, begin + dw.size, np.zeros((2, min(ws.tile, dw.size)), dw.dtype)
     rho = unpack(state.theta, size).rho
     for a in range(begin, end, ws.tile):
         b = min(a + ws.tile, end)
