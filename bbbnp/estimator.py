@@ -281,4 +281,5 @@ class BayesModel(checkpoint.Saved):
         x = self._inputs(X)
         draws = self.prediction_draws if draws is None else _check.integer("draws", draws, least=0, most=2**32 - 1)
         draws = 0 if self.posterior == "point" else draws
-        return sample_outputs(self.architecture_, self.mu_, self.rho_, x, draws=draws, seed=self.seed)
+        return sample_outputs(self.architecture_, self.mu_, self.rho_, x, draws=draws, seed=self.seed,
+                              threads=self.threads)

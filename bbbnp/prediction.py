@@ -7,11 +7,12 @@ from bbbnp.kernels import likelihood, noise, predictive
 from bbbnp.kernels.dense import network_forward
 from bbbnp.kernels.elbo import Parameters
 from bbbnp.objective import LIKELIHOODS
+from bbbnp.threads import predict_draws
 
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE, ROWS_OF_A_BLOCK = 2048, 512
 
 
-def sample_outputs(architecture, mu, rho, X, *, draws, seed=0):
+def sample_outputs(architecture, mu, rho, X, *, draws, seed=0, threads=None):
     """Network outputs under draws of the weights (E4, E10).
 
     Parameters
@@ -22,16 +23,18 @@ def sample_outputs(architecture, mu, rho, X, *, draws, seed=0):
     draws : int
         Number S of draws; 0 gives the one output of the mean network, w = mu.
     seed : int
+    threads : int, optional
+        Left out, all for a large network and many rows, and one otherwise; the outputs are the same bits.
 
     Returns
     -------
     ndarray, shape (S, N, O), or (1, N, O) for the mean network
     """
-    ws = architecture.workspace(min(len(X), ROWS_AT_ONCE), mu.dtype)
+    ws = architecture.workspace(min(len(X), ROWS_AT_ONCE), mu.dtype, block=ROWS_OF_A_BLOCK)
     samples = np.empty((max(draws, 1), len(X), architecture.widths[-1]), mu.dtype)
     if draws > 0:
         parameters = Parameters(mu, rho, mu[:0])
-        predictive.predict_draws(samples, parameters, architecture.network, X, seed, ws)
+        predict_draws(samples, parameters, architecture.network, X, seed, ws, threads=threads)
     else:
         for start in range(0, len(X), ROWS_AT_ONCE):
             rows = X[start:start + ROWS_AT_ONCE]

@@ -1,17 +1,20 @@
-"""Which build of the hot loop runs, on how many threads; safe for callers that run threads or fork themselves.
+"""Which build of a long kernel runs, on how many threads; safe for callers that run threads or fork themselves.
 
 Small networks must not pay for threads, so the serial build runs them. Numba's workqueue layer aborts when two threads
 enter parallel code at once, hence the lock; GNU OpenMP aborts a forked child that does, so a child gets the serial
 build. Both builds come from one source with the same pieces: which one runs does not change the bits.
 """
 
+import contextlib
 import os
 import threading
 
 import numba
+import scipy.linalg.cython_blas  # noqa: F401  (the BLAS behind np.dot in kernels: loaded here, to be limited)
+from threadpoolctl import threadpool_limits
 
 from bbbnp.architecture import LARGE
-from bbbnp.kernels import hotloop
+from bbbnp.kernels import hotloop, predictive
 
 _state = {"lock": threading.Lock(), "forked": False}
 
@@ -24,8 +27,23 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def _run(serial, parallel, arguments, large, threads):
+    """Call the build that suits: `threads` if given, otherwise Numba's number for large work and one for small."""
+    if threads is None:
+        threads = numba.get_num_threads() if large else 1
+    if threads == 1 or _state["forked"] or numba.config.DISABLE_JIT:
+        return serial(*arguments)
+    with _state["lock"]:
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        try:
+            return parallel(*arguments)
+        finally:
+            numba.set_num_threads(before)
+
+
 def train(*arguments, threads=None):
-    """`hotloop.train` by the build that suits the work.
+    """`hotloop._train` by the build that suits the work.
 
     Parameters
     ----------
@@ -39,14 +57,13 @@ def train(*arguments, threads=None):
     What the hot loop returns.
     """
     plan, ws = arguments[8], arguments[10]
-    if threads is None:
-        threads = numba.get_num_threads() if ws.w.size * plan.batch_size >= LARGE else 1
-    if threads == 1 or _state["forked"] or numba.config.DISABLE_JIT:
-        return hotloop.train_serial(*arguments)
-    with _state["lock"]:
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-        try:
-            return hotloop.train_parallel(*arguments)
-        finally:
-            numba.set_num_threads(before)
+    large = ws.w.size * plan.batch_size >= LARGE
+    return _run(hotloop.train_serial, hotloop.train_parallel, arguments, large, threads)
+
+
+def predict_draws(samples, parameters, network, x, seed, ws, *, threads=None):
+    """`predictive._predict_draws` by the build that suits the work; large work has BLAS on one thread meanwhile."""
+    large = ws.w.size * len(x) >= LARGE
+    with threadpool_limits(1, user_api="blas") if large else contextlib.nullcontext():
+        _run(predictive.predict_draws_serial, predictive.predict_draws_parallel,
+             (samples, parameters, network, x, seed, ws), large, threads)

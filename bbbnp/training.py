@@ -16,7 +16,6 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401  (the BLAS behind np.dot in kernels: loaded here, to be limited below)
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from bbbnp import BayesRegressor, threads
+from bbbnp.architecture import Architecture
 from bbbnp.kernels import hotloop
+from bbbnp.kernels.elbo import Parameters
 
 COMPILED = pytest.mark.skipif(
     numba.config.NUMBA_NUM_THREADS < 2 or numba.config.DISABLE_JIT, reason="needs two threads and the compiler")
@@ -85,3 +87,16 @@ def test_callers_in_several_threads_get_the_bits_of_one(small):
         alone = BayesRegressor(hidden=(3,), epochs=4, batch_size=5, threads=1, seed=seed).fit(small.X, small.y)
         np.testing.assert_array_equal(model.mu_, alone.mu_)
     assert len(models) == 4
+
+
+@COMPILED
+@pytest.mark.parametrize("pieces", [{}, {"tile": 8, "block": 2}], ids=str)
+def test_predictions_of_one_and_two_threads_have_the_same_bits(pieces):
+    architecture, rng = Architecture((3, 6, 2)), np.random.default_rng(0)
+    mu, x = architecture.initial_mu(0, np.float32), rng.normal(size=(13, 3)).astype(np.float32)
+    samples = np.zeros((2, 5, 13, 2), np.float32)
+    for number, out in enumerate(samples, start=1):
+        ws = architecture.workspace(4, np.float32, **pieces)
+        threads.predict_draws(out, Parameters(mu, mu - 2, mu[:0]), architecture.network, x, 7, ws, threads=number)
+    np.testing.assert_array_equal(*samples)
+    assert samples.std(axis=1).min() > 0

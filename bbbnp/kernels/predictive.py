@@ -2,6 +2,9 @@
 
 import math
 
+from numba import prange
+import numpy as np
+
 from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import network_forward
@@ -36,18 +39,36 @@ def log_predictive(log_mean, log_lik):
 
 
 @kernel
-def predict_draws(samples, parameters, network, x, seed, ws):
+def draw_prediction_tile(t, parameters, seed, draw, ws):
+    """Weights of tile `t` under one draw of the stream of predictions (E4)."""
+    start = t * ws.tile
+    stop = min(start + ws.tile, ws.w.size)
+    eps = ws.eps[start:stop]
+    noise.normals(eps, seed, noise.PREDICTION, 0, draw, start)
+    sample_weights(ws.w[start:stop], parameters.mu[start:stop], parameters.rho[start:stop], eps)
+
+
+def _predict_draws(samples, parameters, network, x, seed, ws):
     """Fill `samples`, shape (S, N, O), with the network's outputs under S draws of the weights (E4, E10).
 
-    Each draw serves all N rows of `x`, taken as many at a time as `ws.log_lik` has entries.
+    Each draw serves all N rows of `x`, taken as many at a time as `ws.log_lik` has entries, in blocks of `ws.rows`; so
+    the scratch does not grow with S or N.
     """
-    at_once = ws.log_lik.size
+    at_once, tiles = ws.log_lik.size, (ws.w.size + ws.tile - 1) // ws.tile
     for s in range(samples.shape[0]):
-        noise.normals(ws.eps, seed, noise.PREDICTION, 0, s)
-        sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps)
+        for t in prange(tiles):
+            draw_prediction_tile(np.int64(t), parameters, seed, s, ws)
         for start in range(0, x.shape[0], at_once):
-            stop = min(start + at_once, x.shape[0])
-            samples[s, start:stop] = network_forward(ws.outputs, network, ws.w, x[start:stop], 0, stop - start)
+            rows = x[start:start + at_once]
+            out = samples[s, start:start + at_once]
+            for r in prange((rows.shape[0] + ws.rows - 1) // ws.rows):
+                first = np.int64(r) * ws.rows
+                last = min(first + ws.rows, rows.shape[0])
+                out[first:last] = network_forward(ws.outputs, network, ws.w, rows, first, last)
+
+
+predict_draws_serial = kernel(_predict_draws)
+predict_draws_parallel = kernel(_predict_draws, parallel=True)
 
 
 @kernel

@@ -46,11 +46,11 @@ def parameters(dtype=np.float64):
     return Parameters(mu, rho, mu[:0])
 
 
-def draws(x, at_once=ROWS, count=3):
+def draws(x, at_once=ROWS, count=3, build=predictive.predict_draws_serial, **pieces):
     """Outputs, shape (count, N, 2), from a workspace with room for so many rows."""
     samples = np.full((count, len(x), 2), np.nan, x.dtype)
-    workspace = ARCHITECTURE.workspace(at_once, x.dtype)
-    predictive.predict_draws(samples, parameters(x.dtype), ARCHITECTURE.network, x, SEED, workspace)
+    workspace = ARCHITECTURE.workspace(at_once, x.dtype, **pieces)
+    build(samples, parameters(x.dtype), ARCHITECTURE.network, x, SEED, workspace)
     return samples
 
 
@@ -109,6 +109,8 @@ def test_draws_are_the_reference_network_under_noise_of_their_own_stream(dtype, 
 @pytest.mark.parametrize("at_once", [1, 3, ROWS + 2])
 def test_draws_do_not_depend_on_how_many_rows_are_taken_at_once(at_once):
     np.testing.assert_allclose(draws(inputs(), at_once), draws(inputs()), rtol=1e-12, atol=1e-14)
+    cut = draws(inputs(), at_once, block=2, tile=8)
+    np.testing.assert_allclose(cut, draws(inputs()), rtol=1e-12, atol=1e-14)
 
 
 @E1
