@@ -13,7 +13,7 @@ from bbbnp.kernels.elbo import Workspace
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 # Pieces of a training step: weights in a tile, examples in a block, entries of dW in a unit. The best of six ways tried
 # on 784-400-400-10 with two threads of one idle machine; not searched further.
-TILE, BLOCK, UNIT = 8192, 64, 65536
+TILE, BLOCK, UNIT = 8192, 64, 131072
 # Multiplications a pass (weights times examples) from which examples are cut and threads used: a guess, not measured.
 LARGE = 4_000_000
 
@@ -92,9 +92,11 @@ class Architecture:
             block = BLOCK if self.size * rows >= LARGE else rows
         units, start = [], 0
         for depth, (k, n) in enumerate(zip(self.widths, self.widths[1:])):
-            edges = np.linspace(0, k, min(k, max(1, round(k * n / unit))) + 1).astype(int)
-            units += [(depth, a, b, start) for a, b in zip(edges, edges[1:])]
+            count = min(k, 2 * max(1, round(k * n / unit / 2))) if k * n > unit / 2 else 1
+            edges = np.linspace(0, k, count + 1).astype(int)
+            units += [(i / count, depth, a, b, start) for i, (a, b) in enumerate(zip(edges, edges[1:]))]
             start += (k + 1) * n
+        units = [unit[1:] for unit in sorted(units)]  # threads take runs of them: the same part of every layer
         blocks = -(-rows // block)
         flat, pieces = rows * sum(self.widths[1:]), max(blocks, -(-self.size // tile))
         return Workspace(

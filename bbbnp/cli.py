@@ -1,4 +1,4 @@
-"""The command line: ``bbbnp regression``, ``gradcheck``, ``report``.
+"""The command line: ``bbbnp regression``, ``gradcheck``, ``bench``, ``report``.
 
 Exit codes: 0 done, 1 failed, 2 wrong use; an error is one line.
 """
@@ -7,6 +7,7 @@ import argparse
 import json
 from pathlib import Path
 import sys
+import time
 
 import bbbnp
 from bbbnp.architecture import ACTIVATIONS
@@ -112,6 +113,35 @@ def _gradcheck(options):
     return 0 if worst <= gradcheck.TOLERANCE else 1
 
 
+def _bench_arguments(parser):
+    parser.add_argument("--peers", action="store_true",
+                        help="also time PyTorch and JAX (with optax), where they are installed")
+    parser.add_argument("--story", action="store_true",
+                        help="in place of all that: one step five times, from a plain loop to the one that trains")
+    parser.add_argument("--rounds", type=int, default=15, help="times that every contestant runs in turn (default 15)")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="write the results, and beside them (not for the story) the figure, as .png")
+
+
+def _bench(options):
+    from bbbnp import plots
+    from bbbnp.experiments import bench, results, story
+    if options.rounds < 1:
+        raise ValueError(f"rounds={options.rounds} must be at least 1")
+    if options.json:
+        results.writable_folder(options.json.parent)
+    begun = time.perf_counter()
+    module, settings = (story, {}) if options.story else (bench, {"peers": options.peers})
+    result = module.run(rounds=options.rounds, **settings)
+    print(module.table(result))
+    if options.json:
+        results.write(options.json, result, seed=0, settings={"rounds": options.rounds, **settings},
+                      wall_time_s=time.perf_counter() - begun)
+        if not options.story:
+            plots.bench(result, options.json.with_suffix(".png"))
+    return 0
+
+
 def _report_arguments(parser):
     parser.add_argument("--readme", type=Path, default=Path("README.md"), help="file to write into (default README.md)")
     parser.add_argument("--results", type=Path, default=Path("pictures"), help="folder of JSON results")
@@ -130,6 +160,9 @@ COMMANDS = {
     "gradcheck": (_gradcheck_arguments, _gradcheck, "every hand-written gradient against finite differences",
                   "Check every kernel, reference.py, and the training path for each prior, likelihood, activation and "
                   "minibatch weight, by Ridders' extrapolated differences in float64; exit 1 above 1e-7."),
+    "bench": (_bench_arguments, _bench, "what a training step costs, beside the matrix products it cannot avoid",
+              "Time the training step of 784-H-H-10, the products alone, the paper's small networks, drawing noise, "
+              "and a cold start, in one process and in turn; a few minutes, on a machine that does nothing else."),
     "report": (_report_arguments, _report, "write the README's results from the result files",
                "Fill the part of README.md between the report marks from the JSON files, so that no number is typed.")}
 

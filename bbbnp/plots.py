@@ -165,3 +165,54 @@ def regression(x_train, y_train, x, bayes, ordinary, path=None):
         if path is not None:
             _save(figure, path)
     return figure
+
+
+def bench(result, path=None):
+    """Draw what a training step costs: its parts, the products alone and the peers; and its cost against H.
+
+    Parameters
+    ----------
+    result : dict
+        What ``bbbnp bench --json`` writes.
+    path : str or path-like, optional
+        Where to write a PNG; its folder must exist.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        7 inches wide, its text 15 pt.
+    """
+    floors = {r["hidden"]: r["floor_ns_per_weight"] for r in sorted(result["steps"], key=lambda r: r["threads"])}
+    ours = [r for r in result["widths"] if r["hidden"] in floors]
+    peers = [r for r in result["peers"] if r["prior"] == "mixture" and "hidden" in r]
+    with rc_context({**STYLE, "font.size": 15, "hatch.linewidth": 0.6}):
+        figure = Figure(figsize=(7, 6.4), layout="constrained")
+        FigureCanvasAgg(figure)
+        bars, line = figure.subplots(2, 1, height_ratios=(3, 2))
+        rows = sorted([(r["hidden"], 0, "this package", r) for r in ours]
+                      + [(r["hidden"], 1 + (r["peer"] == "torch"), {"torch": "PyTorch", "jax": "JAX"}[r["peer"]], r)
+                         for r in peers], key=lambda row: row[:2], reverse=True)
+        for place, (hidden, kind, _, r) in enumerate(rows):
+            if kind > 0:
+                bars.barh(place, r["ns_per_weight"], color="white", edgecolor=INK, hatch="///", height=0.7)
+                continue
+            left = 0
+            for part, colour in (("sampling", INK), ("products", BLUE), ("update", PALE)):
+                label = {"update": "gradient and update"}.get(part, part) if r is ours[0] else None
+                bars.barh(place, r[part], left=left, color=colour, edgecolor=INK, height=0.7, label=label)
+                left += r[part]
+            bars.plot([floors[hidden]] * 2, [place - 0.45, place + 0.45], color=ORANGE, linewidth=3,
+                      label="products alone" if r is ours[0] else None)
+        bars.set(yticks=range(len(rows)), yticklabels=[f"{name}, H = {hidden}" for hidden, _, name, _ in rows],
+                 xlabel="ns a weight and step")
+        bars.legend(loc="best", frameon=False, fontsize="small", handlelength=1.2)
+        widths = [r["hidden"] for r in result["widths"]]
+        line.plot(widths, [r["ns_per_weight"] for r in result["widths"]], "o-", color=BLUE, label="step")
+        line.plot(list(floors), list(floors.values()), "s--", color=ORANGE, label="products alone")
+        line.set(xscale="log", xlabel="hidden units a layer, $H$", ylabel="ns a weight", ylim=(0, None))
+        line.set_xticks(widths, [str(width) for width in widths])
+        line.minorticks_off()
+        line.legend(frameon=False, fontsize="small", ncols=2)
+        if path is not None:
+            _save(figure, path)
+    return figure

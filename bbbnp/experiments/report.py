@@ -1,4 +1,4 @@
-"""``bbbnp report``: the parts of README.md that hold results, written from the result files and the ledger.
+"""``bbbnp report``: the parts of README.md and notebooks/KERNELS.md that hold results, from result files and ledger.
 
 A part stands between ``<!-- report: name -->`` and ``<!-- end: name -->``. No number in it is typed by hand.
 """
@@ -55,6 +55,56 @@ def comment(result):
             f"curve that it has never seen. {inside}{noise}")
 
 
+def speed(results):
+    """What `bbbnp bench --peers` measured, as Markdown."""
+    path = results / "bench.json"
+    if not path.exists():
+        return ""
+    result = json.loads(path.read_text())
+    steps = [r for r in result["steps"] if r["threads"] == max(r["threads"] for r in result["steps"])]
+    peers = {(r.get("hidden", r.get("network")), r["prior"], r["peer"]): r for r in result["peers"]}
+
+    def cost(key, unit):
+        return f"{peers[key][unit]:.0f} ({1 / peers[key]['ratio']:.1f})" if key in peers else "not timed"
+
+    text = ["| training step, batch 128 | ns a weight | products alone | ratio (rounds from .. to) | JAX | PyTorch |",
+            "|---|---|---|---|---|---|"]
+    text += [f"| 784-{r['hidden']}-{r['hidden']}-10, {r['prior']} prior | {r['ns_per_weight']:.1f} | "
+             f"{r['floor_ns_per_weight']:.1f} | {r['ratio']:.2f} "
+             f"({r['ratio_spread'][0]:.2f} .. {r['ratio_spread'][1]:.2f}) | "
+             + " | ".join(cost((r["hidden"], r["prior"], peer), "ns_per_weight") for peer in ("jax", "torch")) + " |"
+             for r in steps]
+    text += ["", "| small network, one core | us a step | JAX | PyTorch |", "|---|---|---|---|"]
+    text += [f"| {r['network']} | {r['us_per_step']:.1f} | "
+             + " | ".join(cost((r["network"], "mixture", peer), "us_per_step") for peer in ("jax", "torch")) + " |"
+             for r in result["small"]]
+    n, cold, widths = result["noise"], result["cold"], [r["ns_per_weight"] for r in result["widths"]]
+    text += ["", "In brackets: how many times our step fits into theirs. Medians of "
+             f"{result['settings']['rounds']} rounds in turn on {result['machine']}, {steps[0]['threads']} threads, "
+             f"with the free energy's value in every step ([all numbers](pictures/bench.json)). From H = "
+             f"{result['widths'][0]['hidden']} to {result['widths'][-1]['hidden']} the cost of a weight stays within "
+             f"{max(widths) / min(widths):.2f} times its best. A normal takes {n['ns']:.2f} ns where NumPy's generator "
+             f"takes {n['numpy_ns']:.1f}. `import bbbnp` adds {cold['import_s']:.2f} s to NumPy and Numba; the first "
+             f"step comes after {cold['compile_s']:.0f} s when nothing is compiled yet, and after {cold['cached_s']:.1f} s "
+             "later."]
+    return "\n".join(text)
+
+
+def story(results):
+    """What `bbbnp bench --story` measured, as Markdown."""
+    path = results / "bench_story.json"
+    if not path.exists():
+        return ""
+    result = json.loads(path.read_text())
+    rows = [f"| {r['version']} | {r['what']} | {r['ns_per_weight']:.1f} | "
+            f"{'' if r['gain'] is None else format(r['gain'], '.1f')} |" for r in result["steps"]]
+    return "\n".join([
+        "| version | what is new | ns a weight and step | times as fast |", "|---|---|---|---|", *rows, "",
+        f"784-{result['hidden']}-{result['hidden']}-10, batch 128, mixture, Adam; medians of "
+        f"{result['settings']['rounds']} rounds in turn on {result['machine']}; the last row has {result['threads']} "
+        "threads, the others one."])
+
+
 def equations(readme):
     """The ledger's equations, functions and lectures in short, from notebooks/EQUATIONS.md beside the README."""
     lines = (readme.parent / "notebooks" / "EQUATIONS.md").read_text().splitlines()
@@ -64,30 +114,35 @@ def equations(readme):
 
 
 def run(readme, results, *, check):
-    """Write the parts into `readme`, or with `check` only say whether they are up to date.
+    """Write the parts into `readme` and the pages beside it, or with `check` only say whether they are up to date.
 
     Returns
     -------
     int
-        Exit code: 0, or 1 when `check` finds the README stale.
+        Exit code: 0, or 1 when `check` finds a page stale.
 
     Raises
     ------
     ValueError
-        If the README lacks a mark.
+        If a page lacks a mark.
     OSError
         If a file cannot be read or written.
     """
-    readme = Path(readme)
-    old = text = readme.read_text()
-    for name, part in (("equations", equations(readme)), ("results", regression(Path(results)))):
+    readme, results = Path(readme), Path(results)
+    stale = _fill(readme, check, equations=equations(readme), results=regression(results), speed=speed(results))
+    return int(_fill(readme.parent / "notebooks" / "KERNELS.md", check, story=story(results)) or stale)
+
+
+def _fill(path, check, **parts):
+    """Put the parts between their marks; returns whether `check` found them stale."""
+    old = text = path.read_text()
+    for name, part in parts.items():
         begin, end = f"<!-- report: {name} -->", f"<!-- end: {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise ValueError(f"{readme} must hold the marks {begin} and {end} once each")
+            raise ValueError(f"{path} must hold the marks {begin} and {end} once each")
         text = text[:text.index(begin) + len(begin)] + f"\n{part}\n" + text[text.index(end):]
-    if check:
-        if text != old:
-            print(f"{readme} is stale: run bbbnp report", file=sys.stderr)
-        return int(text != old)
-    readme.write_text(text)
-    return 0
+    if not check:
+        path.write_text(text)
+    elif text != old:
+        print(f"{path} is stale: run bbbnp report", file=sys.stderr)
+    return check and text != old

@@ -1,0 +1,269 @@
+"""``bbbnp bench``: what a training step costs, beside the products that no method can avoid and beside other libraries.
+
+Everything is timed in one process and in turn: in each round every contestant runs once, and a ratio is the median of
+the rounds' ratios, so that a machine that slows down slows all. Times are of `training.run`, which draws minibatches
+and computes the free energy's value in every step; costs are in nanoseconds per weight and step.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numba
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+from tqdm import tqdm
+
+from bbbnp import training
+from bbbnp.architecture import Architecture
+from bbbnp.experiments import phases
+from bbbnp.kernels import hotloop, noise, optimizer
+from bbbnp.kernels.elbo import UNIFORM
+from bbbnp.objective import GaussianPrior, Objective, ScaleMixture
+
+INPUTS, CLASSES, BATCH = 784, 10, 128
+HIDDEN, WIDTHS = (400, 800, 1200), (100, 200, 400, 800, 1200, 2400)
+PRIORS = {"mixture": ScaleMixture(), "gaussian": GaussianPrior()}
+# widths, batch, examples: the paper's regression (100 points at once) and bandit
+SMALL = {"1-100-1": ((1, 100, 1), 100, 100), "119-100-100-1": ((119, 100, 100, 1), 64, 4096)}
+SECONDS = 0.12  # that one contestant runs in one round
+ADAM = optimizer.Optimizer(optimizer.ADAM, 1e-3, optimizer.CONSTANT, 1.0, 0.9, 0.999, 1e-8)
+
+
+class Trainer:
+    """A network under training on random data, one draw a step and Adam; `run(epochs)` trains on."""
+
+    def __init__(self, widths, prior, *, batch=BATCH, examples=10 * BATCH, likelihood="categorical", threads=None,
+                 **pieces):
+        architecture, rng = Architecture(widths), np.random.default_rng(0)
+        x = rng.standard_normal((examples, widths[0]), dtype=np.float32)
+        y = (rng.integers(widths[-1], size=(examples, 1)) if likelihood == "categorical" else x[:, :1]).astype("f4")
+        mu = architecture.initial_mu(0, np.float32)
+        self.size, self.steps = architecture.size, -(-examples // batch)
+        self.state = training.State.initial(mu, np.full_like(mu, -5), np.zeros(1), False)
+        self.problem = training.Problem(
+            architecture.network, prior.components(np.float32), Objective(prior, likelihood).for_kernels, ADAM,
+            hotloop.Data(x, y, np.arange(examples), x[:batch].copy(), y[:batch].copy()),
+            hotloop.Plan(batch, UNIFORM, 1.0, False, 1 << 60, hotloop.UPDATE),
+            architecture.workspace(batch, np.float32, **pieces), 0, threads)
+
+    def run(self, epochs):
+        """Train so many epochs, of `steps` steps each."""
+        training.run(self.problem, self.state, self.state.epoch + epochs, progress=False)
+
+
+def products(widths, batch, threads):
+    """A function that does the matrix products of one step so many times, with NumPy's BLAS on so many threads.
+
+    x W forward in every layer, x^T dy backward in every layer, dy W^T in every layer but the first.
+    """
+    rng = np.random.default_rng(0)
+    w = [rng.standard_normal((k, n), dtype=np.float32) / k for k, n in zip(widths, widths[1:])]
+    dw = [np.empty_like(array) for array in w]
+    h = [rng.standard_normal((batch, n), dtype=np.float32) for n in widths]
+    dh = [np.empty_like(array) for array in h]
+
+    def run(times):
+        with threadpool_limits(threads, user_api="blas"):
+            for _ in range(times):
+                for i, weight in enumerate(w):
+                    np.matmul(h[i], weight, out=h[i + 1])
+                dh[-1][:] = h[-1]
+                for i in range(len(w) - 1, -1, -1):
+                    np.matmul(h[i].T, dh[i + 1], out=dw[i])
+                    if i > 0:
+                        np.matmul(dh[i + 1], w[i].T, out=dh[i])
+
+    return run
+
+
+def seconds(function, times):
+    """Seconds that one of `times` calls takes."""
+    start = time.perf_counter()
+    function(times)
+    return (time.perf_counter() - start) / times
+
+
+def in_turn(contestants, rounds):
+    """Seconds of each contestant (a function of a number of times) in each round, every one about SECONDS long.
+
+    Returns
+    -------
+    dict of name to list of float
+    """
+    times = {}
+    for name, function in contestants.items():
+        function(1)  # compiles, and touches all memory
+        times[name] = max(1, round(SECONDS / max(seconds(function, 1), 1e-7)))
+        times[name] = max(1, round(SECONDS / max(seconds(function, min(times[name], 100)), 1e-7)))
+    result = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, function in contestants.items():
+            result[name].append(seconds(function, times[name]))
+    return result
+
+
+def spread(values):
+    """Smallest and largest, rounded."""
+    return [round(min(values), 3), round(max(values), 3)]
+
+
+def step_records(hidden, rounds, thread_counts):
+    """Step and floor of 784-H-H-10, for both priors and each number of threads."""
+    widths = (INPUTS, hidden, hidden, CLASSES)
+    trainers = {(prior, count): Trainer(widths, PRIORS[prior], threads=count)
+                for prior in PRIORS for count in thread_counts}
+    size = next(iter(trainers.values())).size
+    contestants = {key: trainer.run for key, trainer in trainers.items()}
+    contestants |= {("floor", count): products(widths, BATCH, count) for count in thread_counts}
+    times = in_turn(contestants, rounds)
+    for (prior, count), trainer in trainers.items():
+        step = [t / trainer.steps / size * 1e9 for t in times[prior, count]]
+        floors = [times["floor", c] for c in thread_counts if c <= count]  # more threads need not be faster
+        floor = [t / size * 1e9 for t in min(floors, key=statistics.median)]
+        ratio = [s / f for s, f in zip(step, floor)]
+        yield {"hidden": hidden, "prior": prior, "threads": count, "ns_per_weight": statistics.median(step),
+               "floor_ns_per_weight": statistics.median(floor), "ratio": statistics.median(ratio),
+               "ns_spread": spread(step), "ratio_spread": spread(ratio)}
+
+
+def small_records(rounds):
+    """Microseconds a step of the paper's small networks, on one core."""
+    trainers = {name: Trainer(widths, PRIORS["mixture"], batch=batch, examples=examples, likelihood="gaussian")
+                for name, (widths, batch, examples) in SMALL.items()}
+    times = in_turn({name: trainer.run for name, trainer in trainers.items()}, rounds)
+    for name, trainer in trainers.items():
+        step = [t / trainer.steps * 1e6 for t in times[name]]
+        yield {"network": name, "us_per_step": statistics.median(step), "us_spread": spread(step)}
+
+
+def noise_record(rounds, size=1_000_000):
+    """Nanoseconds a float32 normal, ours and NumPy's, on one core."""
+    eps, generator = np.empty(size, np.float32), np.random.default_rng(0)
+
+    def ours(times):
+        for step in range(times):
+            noise.normals(eps, 0, noise.WEIGHTS, step, 0)
+
+    def numpys(times):
+        for _ in range(times):
+            generator.standard_normal(out=eps, dtype=np.float32)
+
+    times = in_turn({"ns": ours, "numpy_ns": numpys}, rounds)
+    record = {name: statistics.median(values) / size * 1e9 for name, values in times.items()}
+    return record | {"ratio_spread": spread([a / b for a, b in zip(times["numpy_ns"], times["ns"])])}
+
+
+FIRST_STEP = """
+import time
+start = time.perf_counter()
+import numpy, numba
+others = time.perf_counter()
+import bbbnp
+imported = time.perf_counter()
+bbbnp.BayesRegressor(hidden=(50,), epochs=1).fit(numpy.ones((9, 1)), numpy.arange(9.0))
+print(imported - others, time.perf_counter() - start)
+"""
+
+
+def cold_record():
+    """Import beyond NumPy and Numba, and from nothing to the first trained step, without and with a cache of code."""
+    def new_process(*arguments, cache):
+        begun = time.perf_counter()
+        done = subprocess.run([sys.executable, *arguments], env={**os.environ, "NUMBA_CACHE_DIR": cache},
+                              capture_output=True, text=True, check=True)
+        return done.stdout, time.perf_counter() - begun
+
+    with tempfile.TemporaryDirectory() as cache:
+        first, again = (new_process("-c", FIRST_STEP, cache=cache)[0].split() for _ in range(2))
+    with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryDirectory() as out:
+        whole = [new_process("-m", "bbbnp", "regression", "--out", out, cache=cache)[1] for _ in range(2)]
+    return {"import_s": float(again[0]), "compile_s": float(first[1]), "cached_s": float(again[1]),
+            "regression_first_s": whole[0], "regression_again_s": whole[1]}
+
+
+def width_records(rounds, threads):
+    """Cost per weight against H, and where it goes: sampling, products, and the rest (gradient and update)."""
+    for hidden in WIDTHS:
+        trainer = Trainer((INPUTS, hidden, hidden, CLASSES), PRIORS["mixture"], threads=threads)
+        parts = phases.of(trainer.problem, trainer.state, threads)
+        times = in_turn({"step": trainer.run, **parts}, rounds)
+        step = [t / trainer.steps / trainer.size * 1e9 for t in times.pop("step")]
+        sampling, *products_ = (statistics.median(t) / trainer.size * 1e9 for t in times.values())
+        yield {"hidden": hidden, "threads": threads, "ns_per_weight": statistics.median(step),
+               "ns_spread": spread(step), "sampling": sampling, "products": sum(products_),
+               "update": statistics.median(step) - sampling - sum(products_)}
+
+
+def peer_records(steps, small, rounds):
+    """PyTorch's and JAX's time for the same steps, each in a process of its own; a peer not installed is left out."""
+    ours = {(str(r["hidden"]), r["prior"]): (r["ns_per_weight"], r["threads"]) for r in sorted(
+        steps, key=lambda r: r["threads"])} | {(r["network"], "mixture"): (r["us_per_step"], 1) for r in small}
+    for peer in ("torch", "jax"):
+        if subprocess.run([sys.executable, "-c", f"import {peer}"], capture_output=True, check=False).returncode:
+            continue
+        for (network, prior), (cost, _) in ours.items():
+            if network == "800" or (prior == "gaussian" and network == "1200"):
+                continue
+            done = subprocess.run(
+                [sys.executable, "-m", "bbbnp.experiments.peers", peer, network, prior, str(rounds)],
+                capture_output=True, text=True, check=True)
+            theirs = json.loads(done.stdout)
+            where = {"hidden": int(network)} if network.isdigit() else {"network": network}
+            unit = "ns_per_weight" if network.isdigit() else "us_per_step"
+            yield {"peer": peer, **where, "prior": prior, unit: theirs[unit], "version": theirs["version"],
+                   "spread": theirs["spread"], "ratio": cost / theirs[unit]}
+
+
+def run(*, rounds=15, peers=False):
+    """Everything; returns the JSON's content without its head."""
+    threads = numba.config.NUMBA_NUM_THREADS
+    counts = sorted({1, threads})
+    blas = sorted({f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}"
+                   for pool in threadpool_info() if pool["user_api"] == "blas"})
+    bar = tqdm(total=len(HIDDEN) + 5, desc="bench", disable=None, leave=False)
+
+    def counted(label, records):
+        bar.set_postfix_str(label)
+        result = list(records)
+        bar.update()
+        return result
+
+    result = {"numba": numba.__version__, "numpy": np.__version__, "blas": blas, "steps": [], "value_computed": True}
+    for hidden in HIDDEN:
+        result["steps"] += counted(f"H = {hidden}", step_records(hidden, rounds, counts))
+    result["small"] = counted("small networks", small_records(rounds))
+    result["noise"] = counted("noise", [noise_record(rounds)])[0]
+    result["widths"] = counted("cost against H", width_records(rounds, threads))
+    result["cold"] = counted("cold start", [cold_record()])[0]
+    result["peers"] = counted("peers", peer_records(result["steps"], result["small"], rounds) if peers else [])
+    bar.close()
+    return result
+
+
+def table(result):
+    """The results as lines of text."""
+    lines = [f"{'784-H-H-10, batch 128':28}{'threads':>8}{'ns/weight':>11}{'floor':>8}{'ratio':>7}   from .. to"]
+    for r in result["steps"]:
+        name = f"H = {r['hidden']}, {r['prior']} prior"
+        lines.append(f"{name:28}{r['threads']:8}{r['ns_per_weight']:11.2f}{r['floor_ns_per_weight']:8.2f}"
+                     f"{r['ratio']:7.2f}   {r['ratio_spread'][0]:.2f} to {r['ratio_spread'][1]:.2f}")
+    for r in result["widths"]:
+        lines.append(f"{'H = ' + str(r['hidden']):28}{r['threads']:8}{r['ns_per_weight']:11.2f}   sampling "
+                     f"{r['sampling']:.2f}, products {r['products']:.2f}, gradient and update {r['update']:.2f}")
+    lines += [f"{r['network']:28}{r['us_per_step']:27.1f} us a step" for r in result["small"]]
+    for r in result["peers"]:
+        network = r.get("network") or f"H = {r['hidden']}"
+        cost, unit = (r["ns_per_weight"], "ns/weight") if "hidden" in r else (r["us_per_step"], "us a step")
+        lines.append(f"{r['peer'] + ' ' + r['version']:28}{network + ', ' + r['prior']:>24}{cost:10.1f} {unit}; "
+                     f"we take {r['ratio']:.3f} of it")
+    n, cold = result["noise"], result["cold"]
+    return "\n".join(lines + [
+        f"a normal {n['ns']:.2f} ns, NumPy's {n['numpy_ns']:.2f}",
+        f"import {cold['import_s']:.2f} s beyond numpy and numba; first step after {cold['compile_s']:.1f} s without a "
+        f"cache of compiled code, {cold['cached_s']:.1f} s with it; bbbnp regression in all "
+        f"{cold['regression_first_s']:.0f} s, then {cold['regression_again_s']:.0f} s"])

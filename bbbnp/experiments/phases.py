@@ -1,0 +1,49 @@
+"""A training step taken apart, for ``bbbnp bench``: what sampling and the products cost alone."""
+
+import numpy as np
+from numba import prange
+from threadpoolctl import threadpool_limits
+
+from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.elbo import Key
+from bbbnp.kernels.fused import State, draw_tile, run_rows, unit_weights
+
+
+def _draw(times, pieces, state, prior, objective, ws):
+    for step in range(times):
+        for t in prange(pieces):
+            draw_tile(np.int64(t), state, prior, objective, ws, Key(0, step), 0)
+
+
+def _rows(times, pieces, state, network, objective, x, y, ws):
+    for _ in range(times):
+        for i in prange(pieces):
+            run_rows(np.int64(i), state, network, objective, x, y, ws)
+
+
+def _units(times, pieces, network, x, ws):
+    for _ in range(times):
+        for u in prange(pieces):
+            unit_weights(np.int64(u), network, x, ws)
+
+
+BUILDS = {function: (kernel(function), kernel(function, parallel=True)) for function in (_draw, _rows, _units)}
+
+
+def of(problem, state, threads):
+    """Functions of a number of times: sampling, the products of forward and delta, those of dW, as a step does them."""
+    ws, data, none = problem.ws, problem.data, np.zeros(0, state.theta.dtype)
+    arrays = State(state.theta, none, none, none, none, np.zeros(1, state.theta.dtype), none)
+    tiles, blocks = -(-ws.w.size // ws.tile), -(-len(data.batch_x) // ws.rows)
+    arguments = {
+        _draw: (tiles, arrays, problem.prior, problem.objective, ws),
+        _rows: (blocks, arrays, problem.network, problem.objective, data.batch_x, data.batch_y, ws),
+        _units: (len(ws.units), problem.network, data.batch_x, ws)}
+
+    def timed(function):
+        def run(times):
+            with threadpool_limits(1, user_api="blas"):
+                BUILDS[function][threads > 1](times, *arguments[function])
+        return run
+
+    return {function.__name__: timed(function) for function in arguments}

@@ -1,0 +1,180 @@
+"""The benchmark: what it counts and divides, by a clock of ours; nothing here depends on how long anything takes."""
+
+import itertools
+import json
+import subprocess
+import types
+
+import numpy as np
+import pytest
+
+from bbbnp import plots, reference
+from bbbnp.architecture import Architecture
+from bbbnp.cli import main
+from bbbnp.experiments import bench, peers, phases, report, story
+
+ROUNDS = 3
+
+
+@pytest.fixture(autouse=True)
+def small_and_by_our_clock(monkeypatch):
+    """Small networks, and a clock that moves by a millisecond whenever it is read."""
+    monkeypatch.setattr(bench, "INPUTS", 5)
+    monkeypatch.setattr(bench, "BATCH", 6)
+    monkeypatch.setattr(bench, "HIDDEN", (3, 4))
+    monkeypatch.setattr(bench, "WIDTHS", (2, 3, 4))
+    monkeypatch.setattr(bench, "SECONDS", 1e-3)
+    monkeypatch.setattr(bench, "SMALL", {"1-2-1": ((1, 2, 1), 4, 4)})
+    ticks = itertools.count()
+    monkeypatch.setattr(bench, "time", types.SimpleNamespace(perf_counter=lambda: next(ticks) * 1e-3))
+
+
+@pytest.fixture
+def result(monkeypatch):
+    monkeypatch.setattr(bench, "cold_record", lambda: dict.fromkeys(
+        ("import_s", "compile_s", "cached_s", "regression_first_s", "regression_again_s"), 1.0))
+    monkeypatch.setattr(bench, "noise_record", lambda rounds: {"ns": 1.0, "numpy_ns": 8.0, "ratio_spread": [7, 9]})
+    record = {"ns_per_weight": 40.0, "us_per_step": 900.0, "version": "1.0", "spread": [39, 41]}
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: types.SimpleNamespace(
+        returncode=0, stdout=json.dumps(record)) if "peers" in str(command) or "import " in str(command) else run(
+            command, **options))
+    return bench.run(rounds=ROUNDS, peers=True)
+
+
+def test_a_trainer_takes_the_steps_it_is_divided_by():
+    trainer = bench.Trainer((5, 3, 10), bench.PRIORS["mixture"], batch=6, examples=20)
+    trainer.run(2)
+    trainer.run(1)
+    assert trainer.steps == 4 and trainer.state.step == 12 and trainer.size == Architecture((5, 3, 10)).size
+    assert trainer.state.history.shape == (3, 2) and np.isfinite(trainer.state.history).all()
+
+
+def test_products_are_those_of_a_step():
+    calls = []
+    original = np.matmul
+
+    class Counted:
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def matmul(self, a, b, out):
+            calls.append((a.shape, b.shape))
+            return original(a, b, out=out)
+
+    bench.np, saved = Counted(), bench.np
+    try:
+        bench.products((5, 4, 3), 6, 1)(1)
+    finally:
+        bench.np = saved
+    assert calls == [((6, 5), (5, 4)), ((6, 4), (4, 3)), ((4, 6), (6, 3)), ((6, 3), (3, 4)), ((5, 6), (6, 4))]
+
+
+def test_contestants_run_in_turn_and_equally_often():
+    order = []
+    times = bench.in_turn({name: lambda times, name=name: order.append(name) for name in "ab"}, ROUNDS)
+    assert order[-2 * ROUNDS:] == ["a", "b"] * ROUNDS
+    assert {name: len(values) for name, values in times.items()} == {"a": ROUNDS, "b": ROUNDS}
+    assert times["a"] == pytest.approx([1e-3] * ROUNDS)
+
+
+def test_costs_are_per_weight_and_step_and_ratios_are_quotients(result):
+    for r in result["steps"]:
+        size = Architecture((5, r["hidden"], r["hidden"], 10)).size
+        assert r["ns_per_weight"] == pytest.approx(1e6 / 10 / size)  # a millisecond for ten steps
+        assert r["floor_ns_per_weight"] == pytest.approx(1e6 / size) and r["ratio"] == pytest.approx(0.1)
+    assert {(r["hidden"], r["prior"]) for r in result["steps"]} == set(itertools.product((3, 4), bench.PRIORS))
+    assert result["small"] == [{"network": "1-2-1", "us_per_step": pytest.approx(1000), "us_spread": [1000, 1000]}]
+    assert [r["hidden"] for r in result["widths"]] == [2, 3, 4]
+    for r in result["widths"]:
+        assert r["sampling"] + r["products"] + r["update"] == pytest.approx(r["ns_per_weight"])
+    by_peer = {(r["peer"], r.get("hidden", r.get("network")), r["prior"]): r for r in result["peers"]}
+    assert by_peer["torch", "1-2-1", "mixture"]["ratio"] == pytest.approx(1000 / 900)
+    ours, = {r["ns_per_weight"] for r in result["steps"] if (r["hidden"], r["prior"]) == (3, "gaussian")}
+    assert by_peer["jax", 3, "gaussian"]["ratio"] == pytest.approx(ours / 40)
+
+
+def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: types.SimpleNamespace(returncode=1))
+    assert not list(bench.peer_records([], [{"network": "1-2-1", "us_per_step": 1.0}], ROUNDS))
+
+
+def test_it_is_shown_drawn_and_reported(result, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "run", lambda **_: result)
+    monkeypatch.setattr(bench, "time", __import__("time"))
+    assert main(["bench", "--rounds", "2", "--json", str(tmp_path / "new" / "bench.json")]) == 0
+    assert "1-2-1" in capsys.readouterr().out
+    assert (tmp_path / "new" / "bench.png").read_bytes().startswith(b"\x89PNG")
+    written = json.loads((tmp_path / "new" / "bench.json").read_text())
+    assert written["settings"] == {"rounds": 2, "peers": False} and written["machine"]
+    text = report.speed(tmp_path / "new")
+    assert "| 784-3-3-10, mixture prior |" in text and "| 1-2-1 | 1000.0 | 900 (0.9) | 900 (0.9) |" in text
+    assert main(["bench", "--rounds", "0"]) == 2
+    without = {**result, "peers": []}
+    plots.bench(without)
+    assert "torch" not in bench.table(without)
+
+
+def test_the_whole_of_a_cold_start_is_measured(monkeypatch):
+    commands = []
+
+    def run(command, env, **_):
+        commands.append((command[1:3], env["NUMBA_CACHE_DIR"]))
+        return types.SimpleNamespace(stdout="0.1 7.0")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    record = bench.cold_record()
+    assert record["import_s"] == 0.1 and record["compile_s"] == record["cached_s"] == 7
+    assert record["regression_first_s"] == pytest.approx(1e-3)
+    (a, b, c, d) = (cache for _, cache in commands)
+    assert a == b != c == d and commands[2][0] == ["-m", "bbbnp"]
+
+
+def test_phases_leave_what_a_step_leaves():
+    trainer = bench.Trainer((5, 4, 10), bench.PRIORS["mixture"], batch=6, examples=6)
+    parts = phases.of(trainer.problem, trainer.state, 1)
+    assert list(parts) == ["_draw", "_rows", "_units"]
+    for part in parts.values():
+        part(1)
+    assert trainer.problem.ws.parts[:, :2].all() and trainer.problem.ws.doutputs.any()
+
+
+def test_the_plain_step_of_the_story_has_the_gradient_of_the_reference():
+    trainer = bench.Trainer((4, 3, 10), bench.PRIORS["mixture"], batch=6, examples=6)
+    problem, size = trainer.problem, trainer.size
+    theta = trainer.state.theta.astype(float)
+    ws = Architecture((4, 3, 10)).workspace(6, np.float64)
+    x, y = problem.data.batch_x.astype(float), problem.data.batch_y.astype(float)
+    moments, dw = np.zeros((2, theta.size)), np.empty(size)
+    before = theta.copy()
+    story.libm_step(theta, moments, dw, problem.network, x, y, ws)
+    dmu, drho, _ = reference.free_energy_gradient(
+        before[:size], before[size:2 * size], np.zeros(0), x, y, ws.eps[None], (4, 3, 10), "relu", story.SCALES,
+        "categorical", 1.0)
+    np.testing.assert_allclose(moments[0, :2 * size] / 0.1, np.concatenate([dmu, drho]), rtol=1e-9, atol=1e-9)
+    assert np.abs(theta - before)[:2 * size].min() > 1e-3  # Adam's first step is the same for all
+
+
+def test_the_story_tells_five_versions_each_with_its_gain(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(story, "HIDDEN", 3)
+    monkeypatch.setattr(story, "BATCH", 6)
+    monkeypatch.setattr(story, "INPUTS", 5)
+    assert main(["bench", "--story", "--rounds", "1", "--json", str(tmp_path / "bench_story.json")]) == 0
+    steps = json.loads((tmp_path / "bench_story.json").read_text())["steps"]
+    assert [r["version"] for r in steps] == [name for name, _ in story.STEPS] and steps[0]["gain"] is None
+    assert steps[1]["gain"] == pytest.approx(1) and steps[2]["gain"] == pytest.approx(10)  # by our clock
+    assert "vectorised" in capsys.readouterr().out and "| tiled |" in report.story(tmp_path)
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_peers_get_the_same_problem(monkeypatch):
+    for network, widths in (("1-2-1", (1, 2, 1)), ("3", (5, 3, 3, 10))):
+        monkeypatch.setattr(peers, "SMALL", bench.SMALL)
+        monkeypatch.setattr(peers, "INPUTS", 5)
+        got, batch, x, y = peers.problem(network)
+        mu, rho = peers.initial(got)
+        assert got == widths and len(x) == len(y) >= batch and x.shape[1] == widths[0]
+        assert sum(array.size for array in mu) == Architecture(widths).size == sum(array.size for array in rho)
+    (a, wide), (b, narrow) = peers.components("mixture")
+    assert (wide, narrow) == (1, pytest.approx(np.exp(-6))) and np.exp(a) + np.exp(b) == pytest.approx(1)
+    assert peers.components("gaussian") == [(0.0, 1.0)]
