@@ -3,7 +3,9 @@
 import signal
 import sys
 import threading
+import tracemalloc
 
+import numba
 import numpy as np
 import pytest
 
@@ -198,3 +200,18 @@ def test_last_iterates_are_averaged(part, first, small, step_by_step):
     net = BayesRegressor(**BASE, average_last=part, dtype="float64").fit(small.X, small.y)
     expected = iterates[-1] if first is None else np.mean(iterates[first:], axis=0)
     np.testing.assert_allclose(np.concatenate([net.mu_, net.rho_]), expected[:26], rtol=1e-12)
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="a large network takes minutes as plain Python")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_training_takes_at_most_twelve_vectors_of_the_weights_beside_data_and_batch(threads):
+    X = np.zeros((40, 300))
+    net = BayesRegressor(hidden=(400, 400), epochs=3, batch_size=10, threads=threads)
+    net.fit(X, X[:, 0])  # compiles
+    tracemalloc.start()
+    net.fit(X, X[:, 0])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    size, widths = net.architecture_.size, 300 + 400 + 400 + 1
+    vectors = (peak - 5 * X.nbytes - 3 * 4 * 10 * widths) / (4 * size)
+    assert 8 < vectors <= 12  # six of the state, two of the workspace, two to go back to; fewer would be a wrong count

@@ -85,8 +85,8 @@ def speed(results):
              f"{result['widths'][0]['hidden']} to {result['widths'][-1]['hidden']} the cost of a weight stays within "
              f"{max(widths) / min(widths):.2f} times its best. A normal takes {n['ns']:.2f} ns where NumPy's generator "
              f"takes {n['numpy_ns']:.1f}. `import bbbnp` adds {cold['import_s']:.2f} s to NumPy and Numba; the first "
-             f"step comes after {cold['compile_s']:.0f} s when nothing is compiled yet, and after {cold['cached_s']:.1f} s "
-             "later."]
+             f"step comes after {cold['compile_s']:.0f} s when nothing is compiled yet, and later after "
+             f"{cold['cached_s']:.1f} s."]
     return "\n".join(text)
 
 
