@@ -12,7 +12,7 @@ import time
 import bbbnp
 from bbbnp.architecture import ACTIVATIONS
 from bbbnp.estimator import OPTIMIZERS, SCHEDULES
-from bbbnp.objective import GaussianPrior, MINIBATCH_WEIGHTS, ScaleMixture
+from bbbnp.objective import GRADIENTS, GaussianPrior, KLS, MINIBATCH_WEIGHTS, PLACEMENTS, ScaleMixture
 
 
 def _widths(text):
@@ -50,6 +50,7 @@ def _regression_arguments(parser):
     parser.add_argument("--noise", type=_noise, default="learned",
                         help="of the likelihood: learned (default), input (an output of the network), or a deviation")
     parser.add_argument("--draws", type=int, default=1, help="weight draws a step (default 1)")
+    _estimator_arguments(parser)
     parser.add_argument("--minibatch-weights", choices=MINIBATCH_WEIGHTS, default="uniform",
                         help="part of the KL that each minibatch carries (section 3.4)")
     parser.add_argument("--temperature", type=float, default=1.0, help="factor on the KL (default 1: the posterior)")
@@ -68,6 +69,17 @@ def _regression_arguments(parser):
     parser.add_argument("--prediction-draws", type=int, default=DEFAULTS["prediction_draws"],
                         help="weight draws a prediction averages (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
+
+
+def _estimator_arguments(parser):
+    parser.add_argument("--weight-noise", choices=PLACEMENTS, default="weights",
+                        help="where the noise enters: the weights, every unit (local reparameterisation), or the "
+                        "weights with other signs for every example (default weights)")
+    parser.add_argument("--antithetic", action="store_true", help="draws in pairs, eps and -eps: --draws must be even")
+    parser.add_argument("--kl", choices=KLS, default="sampled",
+                        help="at the draw of the weights, or in closed form: --prior gaussian (default sampled)")
+    parser.add_argument("--gradient", choices=GRADIENTS, default="total",
+                        help="all of it, or without the score of log q, whose mean is zero (default total)")
 
 
 def _regression(options):

@@ -7,7 +7,7 @@ import numpy as np
 from bbbnp import _check, checkpoint, training
 from bbbnp.architecture import ACTIVATIONS, Architecture
 from bbbnp.kernels import hotloop, optimizer
-from bbbnp.objective import MINIBATCH_WEIGHTS, Objective, ScaleMixture
+from bbbnp.objective import ESTIMATOR, MINIBATCH_WEIGHTS, Objective, ScaleMixture
 from bbbnp.prediction import sample_outputs
 
 OPTIMIZERS = {"sgd": optimizer.SGD, "momentum": optimizer.MOMENTUM, "adam": optimizer.ADAM}
@@ -24,8 +24,8 @@ class NotFittedError(ValueError, AttributeError):
 class BayesModel(checkpoint.Saved):
     """What both models share; `BayesRegressor` documents the parameters.
 
-    A model adds its likelihood: `_learn_targets`, `_targets`, `_outputs`, `_initial_log_noise`, `_log_scale`,
-    `_scores`, and the names of the arrays it keeps beside the state.
+    A model adds its likelihood: `_likelihood`, `_learn_targets`, `_targets`, `_outputs`, `_initial_log_noise`,
+    `_log_scale`, `_scores`, and the names of the arrays it keeps beside the state.
     """
 
     hidden: tuple = (100,)
@@ -33,6 +33,10 @@ class BayesModel(checkpoint.Saved):
     prior: object = ScaleMixture()
     posterior: str = "diagonal"
     draws: int = 1
+    weight_noise: str = "weights"
+    antithetic: bool = False
+    kl: str = "sampled"
+    gradient: str = "total"
     minibatch_weights: str = "uniform"
     temperature: float = 1.0
     epochs: int = 200
@@ -98,7 +102,12 @@ class BayesModel(checkpoint.Saved):
         _check.one_of("dtype", self.dtype, ("float32", "float64"))
         _check.integer("prediction_draws", self.prediction_draws, least=1, most=2**32 - 1)
         _check.integer("seed", self.seed, least=0)
-        Objective(self.prior, temperature=self.temperature).prior.components(self.dtype)
+        self._objective("gaussian").prior.components(self.dtype)
+
+    def _objective(self, likelihood):
+        """What is minimised, with checks of what cannot be."""
+        return Objective(self.prior, likelihood, draws=self.draws if self.posterior == "diagonal" else 0,
+                         temperature=self.temperature, **{name: getattr(self, name) for name in ESTIMATOR})
 
     # ---- fitting ----
 
@@ -204,21 +213,19 @@ class BayesModel(checkpoint.Saved):
         _check.same_length(x, targets)
         size = min(self.batch_size, len(x))
         steps = self.epochs * -(-len(x) // size)
-        objective_ = self._objective()
-        objective = objective_.for_kernels
-        if self.posterior == "point":
-            objective = objective._replace(draws=0)
+        objective = self._objective(self._likelihood)
         settings = optimizer.Optimizer(
             OPTIMIZERS[self.optimizer], float(self.learning_rate), SCHEDULES[self.schedule],
             float(self.horizon or steps), BETA1, BETA2, EPSILON)
         data = hotloop.Data(x, targets, np.arange(len(x)), x[:size].copy(), targets[:size].copy())
         plan = hotloop.Plan(size, MINIBATCH_WEIGHTS[self.minibatch_weights], float(self.temperature),
-                            objective_.likelihood == "gaussian_learned", steps - round(steps * self.average_last),
+                            objective.likelihood == "gaussian_learned", steps - round(steps * self.average_last),
                             hotloop.UPDATE)
         noises = self.state_.theta.size - 2 * self.architecture_.size
-        ws = self.architecture_.workspace(size, self.dtype, targets=noises)
-        return training.Problem(self.architecture_.network, self.prior.components(self.dtype), objective, settings,
-                                data, plan, ws, self.seed, self.threads)
+        ws = self.architecture_.workspace(
+            size, self.dtype, targets=noises, second=self.weight_noise != "weights")
+        return training.Problem(self.architecture_.network, self.prior.components(self.dtype), objective.for_kernels,
+                                settings, data, plan, ws, self.seed, self.threads)
 
     def _train(self, X, y, until, validation):
         problem, before = self._problem(X, y), self.state_.epoch

@@ -15,13 +15,15 @@ SHRINK, LEAST_STEPS, MOST_STEPS = 1.4, 5, 12
 
 
 class Row(NamedTuple):
-    """One line of the report: the worst relative error of one gradient, and the entry that has it."""
+    """One line of the report: the worst relative error of one gradient, the entry that has it, and for the training
+    path the build of the hot loop."""
 
     what: str
     equation: str
     size: int
     worst: float
     entry: str
+    build: str = ""
 
 
 def ridders(f, x, step, same_branch=None):
@@ -136,8 +138,9 @@ def worst_entry(g, numeric, blocks=None):
 def table(rows):
     """The report as text, one line a row, a mark before each that exceeds the tolerance."""
     width = max(len(row.what) for row in rows)
-    lines = [f"  {'what':{width}}  {'equation':8}  {'size':>5}  {'worst':>8}  entry"]
+    lines = [f"  {'what':{width}}  {'equation':8}  {'build':8}  {'size':>5}  {'worst':>8}  entry"]
     for row in rows:
         mark = " " if row.worst <= TOLERANCE else "!"
-        lines.append(f"{mark} {row.what:{width}}  {row.equation:8}  {row.size:5d}  {row.worst:8.1e}  {row.entry}")
+        lines.append(f"{mark} {row.what:{width}}  {row.equation:8}  {row.build:8}  {row.size:5d}  {row.worst:8.1e}  "
+                     f"{row.entry}")
     return "\n".join(lines)

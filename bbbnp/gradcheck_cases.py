@@ -1,21 +1,22 @@
 """What `bbbnp gradcheck` checks: every kernel with a backward, and the training path in all its combinations.
 
-The path is `free_energy_gradient`, the code that trains, cut into small pieces, with the noise fixed by its key, two
-draws, a temperature, and layer widths that all differ. `reference.py` is checked by a complex step where it is
-analytic.
+The path is `free_energy_gradient`, the code that trains, in both builds, cut into small pieces, with the noise fixed by
+its key, two draws, a temperature, and layer widths that all differ. `reference.py` is checked by a complex step where
+it is analytic.
 """
 
 import itertools
 
+import numba
 import numpy as np
 
 from bbbnp import reference
 from bbbnp.architecture import ACTIVATIONS, Architecture
 from bbbnp.gradcheck import Row, complex_step_gradient, numerical_gradient, worst_entry
-from bbbnp.kernels import activation, dense, divergence, likelihood, posterior, prior
-from bbbnp.kernels.dense import network_forward
+from bbbnp.kernels import activation, dense, divergence, elbo, likelihood, placement, posterior, prior
 from bbbnp.objective import (
-    FORMS, LIKELIHOODS, GaussianPrior, MINIBATCH_WEIGHTS, Objective, ScaleMixture, minibatch_weights, output_width)
+    ESTIMATOR, FORMS, LIKELIHOODS, GaussianPrior, MINIBATCH_WEIGHTS, Objective, PLACEMENTS, ScaleMixture,
+    minibatch_weights, output_width)
 from bbbnp.study import Key, free_energy, free_energy_gradient, weight_noise
 
 
@@ -25,6 +26,7 @@ BATCH_SIZES = (7, 7, 5)  # of an epoch of three; the second minibatch is the one
 TARGETS = 2
 STEP = 0.02
 PIECES = {"tile": 8, "block": 3, "unit": 6}  # smaller than P, the batch and a layer: the step is checked as it is cut
+BUILDS = {"plain": 1} if numba.config.DISABLE_JIT else {"serial": 1, "parallel": 2}  # and the threads that ask for them
 
 
 def _data(rng, likelihood_name, inputs, rows):
@@ -37,26 +39,27 @@ def _data(rng, likelihood_name, inputs, rows):
     return x, rng.normal(size=(rows, TARGETS))
 
 
-def path_case(prior_name, likelihood_name, activation_name, weights_name, *, form="short", hidden=(4, 5), seed=0):
-    """Architecture, mu, rho, x, y, objective and key of one combination."""
+def path_case(prior_name, likelihood_name, activation_name, weights_name, *, hidden=(4, 5), seed=0, **settings):
+    """Architecture, mu, rho, x, y, objective and key of one combination, with more settings of the objective."""
     rng = np.random.default_rng(seed)
     architecture = Architecture((3, *hidden, output_width(likelihood_name, TARGETS)), activation_name)
     mu = architecture.initial_mu(seed) + 0.1 * rng.normal(size=architecture.size)
     rho = -1.5 + rng.normal(size=architecture.size)
     x, y = _data(rng, likelihood_name, 3, BATCH_SIZES[1])
     objective = Objective(
-        PRIORS[prior_name], likelihood_name, noise=(0.6, 0.9), draws=2, temperature=0.7, form=form,
-        minibatch_weight=float(minibatch_weights(weights_name, BATCH_SIZES)[1]))
+        PRIORS[prior_name], likelihood_name, noise=(0.6, 0.9), draws=2, temperature=0.7,
+        minibatch_weight=float(minibatch_weights(weights_name, BATCH_SIZES)[1]), **settings)
     return architecture, mu, rho, x, y, objective, Key(seed=seed, step=3)
 
 
-def _signs(architecture, mu, rho, x, key, draws):
+def _signs(architecture, mu, rho, x, y, objective, key):
     """Sign pattern of all hidden units under every draw: what must not change under a ReLU."""
-    ws, hidden = architecture.workspace(len(x), np.float64), len(x) * sum(architecture.widths[1:-1])
-    patterns = []
-    for draw in range(draws):
-        posterior.sample_weights(ws.w, mu, rho, weight_noise(key, draw, mu.size).astype(float))
-        network_forward(ws.outputs, architecture.network, ws.w, x, 0, len(x))
+    ws = architecture.workspace(len(x), mu.dtype, second=objective.weight_noise != "weights")
+    hidden, kernels, patterns = len(x) * sum(architecture.widths[1:-1]), objective.for_kernels, []
+    for number in range(objective.draws):
+        draw = placement.Draw(kernels.placement, *key, *placement.paired(number, kernels.antithetic))
+        elbo.forward_draw(ws, elbo.Parameters(mu, rho, objective.log_noise(TARGETS, mu.dtype)), architecture.network,
+                          objective.prior.components(mu.dtype), kernels, elbo.Batch(x, y, 1.0), draw)
         patterns.append(ws.outputs[:hidden] > 0)
     return np.concatenate(patterns)
 
@@ -74,9 +77,9 @@ def path_numeric(architecture, mu, rho, x, y, objective, key):
         return free_energy(architecture, *np.split(theta, 2), x, y, objective=objective, key=key, pieces=PIECES).value
 
     def same_branch(theta):
-        return np.array_equal(_signs(architecture, *np.split(theta, 2), x, key, objective.draws), signs)
+        return np.array_equal(_signs(architecture, *np.split(theta, 2), x, y, objective, key), signs)
 
-    signs = _signs(architecture, mu, rho, x, key, objective.draws)
+    signs = _signs(architecture, mu, rho, x, y, objective, key)
     kinks = same_branch if architecture.activation == "relu" else None
     return numerical_gradient(value, np.concatenate([mu, rho]), STEP, kinks)
 
@@ -91,8 +94,16 @@ def noise_numeric(architecture, mu, rho, x, y, objective, key):
     return numerical_gradient(value, np.log(objective.noise), STEP)
 
 
+def path_gradients(architecture, mu, rho, x, y, objective, key):
+    """Name of a build, and the gradient in [mu, rho] and what is learnt of the noise by it, for each build."""
+    for build, threads in BUILDS.items():
+        result = free_energy_gradient(architecture, mu, rho, x, y, objective=objective, key=key, pieces=PIECES,
+                                      threads=threads)
+        yield build, np.concatenate([result.dmu, result.drho] + [result.dlog_noise] * (result.dlog_noise is not None))
+
+
 def path_rows(hidden=(4, 5)):
-    """A row for each prior, likelihood, activation, minibatch weight and form of the gradient."""
+    """A row for each prior, likelihood, activation, minibatch weight, form of the gradient and build."""
     for names in itertools.product(PRIORS, LIKELIHOODS, ACTIVATIONS, MINIBATCH_WEIGHTS):
         case = path_case(*names, hidden=hidden)
         numeric, blocks = path_numeric(*case), path_blocks(case[0])
@@ -100,11 +111,55 @@ def path_rows(hidden=(4, 5)):
             numeric = np.concatenate([numeric, noise_numeric(*case)])
             blocks = [*blocks, ("log_noise", TARGETS)]
         for form in FORMS:
-            *arguments, objective, key = path_case(*names, form=form, hidden=hidden)
-            result = free_energy_gradient(*arguments, objective=objective, key=key, pieces=PIECES)
-            g = np.concatenate([result.dmu, result.drho] + [result.dlog_noise] * (result.dlog_noise is not None))
-            yield Row(f"training path: {', '.join(names)}", EQUATION_OF_FORM[form], g.size,
-                      *worst_entry(g, numeric, blocks))
+            for build, g in path_gradients(*path_case(*names, form=form, hidden=hidden)):
+                yield Row(f"training path: {', '.join(names)}", EQUATION_OF_FORM[form], g.size,
+                          *worst_entry(g, numeric, blocks), build)
+
+
+def left_out(architecture, mu, rho, x, y, objective, key):
+    """What a path gradient leaves out, in [mu, rho]: kl_weight d log q(w | mu, rho)/d(mu, rho) at the drawn w."""
+    total = np.zeros(2 * mu.size)
+    for draw in range(objective.draws):
+        paired = objective.antithetic and draw % 2 == 1
+        eps = weight_noise(key, draw - paired, mu.size).astype(float) * (-1 if paired else 1)
+        partial = np.array([posterior.log_posterior_backward(*entry) for entry in zip(rho, eps)])
+        total += objective.kl_weight / objective.draws * partial[:, 1:].T.ravel()
+    return total
+
+
+def estimator_settings():
+    """The settings in `ESTIMATOR` beside which of `PRIORS` they can stand, in all combinations but the default ones."""
+    for name, antithetic, (prior_name, kl, gradient) in itertools.product(PLACEMENTS, (False, True), (
+            ("mixture", "sampled", "total"), ("gaussian", "sampled", "total"), ("gaussian", "closed", "total"),
+            ("mixture", "sampled", "path"))):
+        settings = {"weight_noise": name, "antithetic": antithetic, "kl": kl, "gradient": gradient}
+        if settings != ESTIMATOR and not (name == "local" and gradient == "path"):
+            yield prior_name, settings
+
+
+def equation_of(settings):
+    """The equation that a combination of settings adds."""
+    if settings["gradient"] == "path":
+        return "E24"
+    other = "E14" if settings["kl"] == "closed" else "E23"
+    return {"local": "E16", "flipout": "E22"}.get(settings["weight_noise"], other)
+
+
+def estimator_rows(hidden=(4, 5)):
+    """A row for each way of putting the noise in, KL, likelihood, activation and build.
+
+    The path gradient is checked together with what it leaves out, which is then the gradient of the value.
+    """
+    for prior_name, settings in estimator_settings():
+        for names in (("gaussian_input", "tanh"), ("categorical", "relu")):
+            case = path_case(prior_name, *names, "geometric", hidden=hidden, **settings)
+            numeric, path = path_numeric(*case), settings["gradient"] == "path"
+            what = ", ".join([prior_name, *names, *(
+                f"{name}={value}" for name, value in settings.items() if value != ESTIMATOR[name])])
+            for build, g in path_gradients(*case):
+                g = g + left_out(*case) if path else g
+                yield Row(f"training path: {what}", equation_of(settings), g.size,
+                          *worst_entry(g, numeric, path_blocks(case[0])), build)
 
 
 def reference_rows():
@@ -206,4 +261,4 @@ def _layer_rows(rng, row):
 
 def all_rows(hidden=(4, 5)):
     """Every check, as an iterator over rows."""
-    return itertools.chain(kernel_rows(), reference_rows(), path_rows(hidden))
+    return itertools.chain(kernel_rows(), reference_rows(), path_rows(hidden), estimator_rows(hidden))

@@ -6,7 +6,7 @@ import numpy as np
 
 from bbbnp import _check, checkpoint, metrics
 from bbbnp.estimator import BayesModel
-from bbbnp.objective import Objective, output_width
+from bbbnp.objective import output_width
 from bbbnp.prediction import ClassDistribution, RegressionDistribution
 
 
@@ -27,6 +27,16 @@ class BayesRegressor(BayesModel):
         network that depends on the input.
     draws : int
         Weight draws averaged in each step.
+    weight_noise : {"weights", "local", "flipout"}
+        Where the noise enters in training: the weights, every unit of every example (local reparameterisation), or
+        the weights with other signs for every example. The last two take two products a layer, and have less noise
+        in their gradients.
+    antithetic : bool
+        Draws in pairs, eps and -eps; `draws` must be even.
+    kl : {"sampled", "closed"}
+        The KL of a GaussianPrior can be had in closed form.
+    gradient : {"total", "path"}
+        "path" leaves out the score of log q, whose mean is zero: no noise is left where q is the posterior.
     minibatch_weights : {"uniform", "geometric"}
         The part of the KL that each minibatch of an epoch carries (paper, section 3.4).
     temperature : float
@@ -95,9 +105,6 @@ class BayesRegressor(BayesModel):
 
     def _outputs(self):
         return output_width(self._likelihood, len(self.y_scale_))
-
-    def _objective(self):
-        return Objective(self.prior, self._likelihood, draws=self.draws, temperature=self.temperature)
 
     def _columns(self, y):
         y = np.asarray(y)
@@ -191,6 +198,10 @@ class BayesClassifier(BayesModel):
     _own_arrays = ("x_shift_", "x_scale_", "classes_")
     _likelihood_setting = "likelihood"
 
+    @property
+    def _likelihood(self):
+        return self.likelihood
+
     @staticmethod
     def _noises(arrays):
         return 1  # one, which is not read
@@ -201,9 +212,6 @@ class BayesClassifier(BayesModel):
 
     def _outputs(self):
         return 1 if self.likelihood == "bernoulli" else len(self.classes_)
-
-    def _objective(self):
-        return Objective(self.prior, self.likelihood, draws=self.draws, temperature=self.temperature)
 
     def _labels(self, y):
         y = np.asarray(y)

@@ -1,11 +1,11 @@
-"""What is minimised: priors, likelihoods, minibatch weights, temperature."""
+"""What is minimised: priors, likelihoods, minibatch weights, temperature; and by which estimator of it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from bbbnp import _check
-from bbbnp.kernels import elbo, likelihood
+from bbbnp.kernels import divergence, elbo, likelihood, placement
 
 # name: kernel code, and whether the noise is one deviation a target that is learnt
 LIKELIHOODS = {
@@ -13,6 +13,9 @@ LIKELIHOODS = {
     "gaussian_input": likelihood.GAUSSIAN_INPUT, "categorical": likelihood.CATEGORICAL,
     "bernoulli": likelihood.BERNOULLI}
 FORMS = {"short": elbo.SHORT, "paper": elbo.PAPER}
+PLACEMENTS = {"weights": placement.WEIGHTS, "local": placement.LOCAL, "flipout": placement.FLIPOUT}
+KLS = {"sampled": divergence.SAMPLED, "closed": divergence.CLOSED}
+GRADIENTS = ("total", "path")
 MINIBATCH_WEIGHTS = {"uniform": elbo.UNIFORM, "geometric": elbo.GEOMETRIC}
 
 
@@ -94,6 +97,17 @@ class Objective:
         Factor T on the KL; 1 targets the posterior.
     form : {"short", "paper"}
         Which of two equal forms of the gradient is computed (E13 or E12).
+    weight_noise : {"weights", "local", "flipout"}
+        Where the weights' noise enters: one draw of the weights for the whole minibatch (E4); every unit of every
+        example drawn for itself, by local reparameterisation (E16), beside one draw of the weights for a sampled KL;
+        or one draw of the weights whose perturbation flips its signs example by example (E22).
+    antithetic : bool
+        Draws in pairs, of which one has the other's noise with the other sign (E23); `draws` must be even.
+    kl : {"sampled", "closed"}
+        log q - log P(w) at the draw, or its mean in closed form (E14), for a GaussianPrior only.
+    gradient : {"total", "path"}
+        "path" leaves out the score of log q, whose mean is zero (E24): the gradient then has the same mean, but is not
+        the derivative of the value at this noise.
     """
 
     prior: object = ScaleMixture()
@@ -103,6 +117,10 @@ class Objective:
     minibatch_weight: float = 1.0
     temperature: float = 1.0
     form: str = "short"
+    weight_noise: str = "weights"
+    antithetic: bool = False
+    kl: str = "sampled"
+    gradient: str = "total"
 
     def __post_init__(self):
         if not isinstance(self.prior, (GaussianPrior, ScaleMixture)):
@@ -114,6 +132,34 @@ class Objective:
         _check.real("minibatch_weight", self.minibatch_weight, least=0)
         _check.real("temperature", self.temperature, least=0)
         _check.one_of("form", self.form, FORMS)
+        _check.one_of("weight_noise", self.weight_noise, PLACEMENTS)
+        _check.boolean("antithetic", self.antithetic)
+        _check.one_of("kl", self.kl, KLS)
+        _check.one_of("gradient", self.gradient, GRADIENTS)
+        self._check_together()
+
+    def _check_together(self):
+        """ValueErrors for estimators that cannot be, with the reason."""
+        chosen = [f"{name}={getattr(self, name)!r}" for name, default in ESTIMATOR.items()
+                  if getattr(self, name) != default]
+        if self.draws == 0 and chosen:
+            raise ValueError(f"{chosen[0]} is of no use without noise, to a network of draws=0 or a point posterior: "
+                             "leave it out")
+        if self.antithetic and self.draws % 2 == 1:
+            raise ValueError(f"antithetic=True pairs draws with their mirror images: draws={self.draws} must be even")
+        if self.kl == "closed" and not isinstance(self.prior, GaussianPrior):
+            raise ValueError("kl='closed' needs a GaussianPrior: the KL to a ScaleMixture has no closed form; use "
+                             "kl='sampled'")
+        if self.gradient == "path" and self.kl == "closed":
+            raise ValueError("gradient='path' leaves out the score of log q at a draw, and kl='closed' has none: use "
+                             "kl='sampled'")
+        if self.gradient == "path" and self.weight_noise == "local":
+            raise ValueError("gradient='path' needs the draw of the weights that the network sees, which "
+                             "weight_noise='local' does not make: use 'weights' or 'flipout'")
+        others = [setting for setting in chosen if setting != "antithetic=True"]
+        if self.form == "paper" and others:
+            raise ValueError("form='paper' is equations 3 and 4 of the paper, which are for a draw of the weights and "
+                             f"all of its gradient: use form='short' with {others[0]}")
 
     @property
     def kl_weight(self):
@@ -122,8 +168,10 @@ class Objective:
 
     @property
     def for_kernels(self):
-        """Likelihood, draws and form as kernels take them; the prior is `prior.components(dtype)`."""
-        return elbo.Objective(LIKELIHOODS[self.likelihood], self.draws, FORMS[self.form])
+        """All but the prior as kernels take it; the prior is `prior.components(dtype)`."""
+        form = elbo.PATH if self.gradient == "path" else FORMS[self.form]
+        return elbo.Objective(LIKELIHOODS[self.likelihood], self.draws, form, PLACEMENTS[self.weight_noise],
+                              KLS[self.kl], bool(self.antithetic))
 
     def log_noise(self, targets, dtype):
         """Log deviation of the Gaussian noise, shape (T,); zero for the likelihoods that do not read it."""
@@ -133,6 +181,11 @@ class Objective:
         if noise.shape not in ((1,), (targets,)):
             raise ValueError(f"noise={self.noise!r} must be one number, or one for each of {targets} targets")
         return np.log(np.broadcast_to(noise, targets)).astype(dtype)
+
+
+# Settings of the estimator alone, and their defaults: what is minimised does not depend on them.
+ESTIMATOR = {name: Objective.__dataclass_fields__[name].default for name in (
+    "weight_noise", "antithetic", "kl", "gradient")}
 
 
 def output_width(likelihood_name, targets):

@@ -1,7 +1,7 @@
 """The free energy as an ordinary function: the code that trains, called once, for study and for outside checkers.
 
 With the key fixed, `free_energy` and `free_energy_gradient` are deterministic functions of mu and rho; `weight_noise`
-returns the noise in them, so that anyone can repeat the computation.
+and `unit_noise` return the noise in them, so that anyone can repeat the computation.
 """
 
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bbbnp import _check, threads, training
-from bbbnp.kernels import elbo, fused, hotloop, noise, optimizer
-from bbbnp.objective import output_width
+from bbbnp.kernels import elbo, fused, hotloop, noise, optimizer, placement
+from bbbnp.objective import PLACEMENTS, output_width
 
 NO_OPTIMIZER = optimizer.Optimizer(optimizer.SGD, 0.0, optimizer.CONSTANT, 1.0, 0.0, 0.0, 0.0)
 
@@ -26,6 +26,8 @@ class FreeEnergy(NamedTuple):
     """Value of the free energy and its parts, averaged over the draws.
 
     value = temperature minibatch_weight (log_q - log_prior) - log_likelihood
+
+    With kl="closed" there is no draw to take the two densities at: log_q is the whole KL, and log_prior zero.
     """
 
     value: float
@@ -76,11 +78,12 @@ def _checked_arrays(architecture, mu, rho, X, y, objective):
     return np.concatenate([mu, rho]), X, y, objective.log_noise(y.shape[1], dtype)
 
 
-def _run(mode, architecture, arrays, objective, key, pieces):
-    """One pass of the hot loop over checked arguments: FreeEnergy, dtheta, dlog_noise and log_noise."""
+def _run(mode, architecture, arrays, objective, key, pieces, number):
+    """One pass of the hot loop on so many threads: FreeEnergy, dtheta, dlog_noise and log_noise."""
     theta, X, y, log_noise = _checked_arrays(architecture, *arrays, objective)
     dtype, rows = theta.dtype, len(X)
-    ws = architecture.workspace(rows, dtype, targets=len(log_noise), **pieces or {})
+    ws = architecture.workspace(
+        rows, dtype, targets=len(log_noise), second=objective.weight_noise != "weights", **pieces or {})
     theta = np.concatenate([theta, log_noise])
     none = np.zeros(0, dtype)
     dtheta, dlog_noise = training.gradient_scratch(
@@ -90,7 +93,7 @@ def _run(mode, architecture, arrays, objective, key, pieces):
     _, *parts = threads.train(
         1, np.zeros((1, 2)), fused.State(theta, none, none, none, dtheta, dlog_noise, none), architecture.network,
         objective.prior.components(dtype), objective.for_kernels, NO_OPTIMIZER, data, plan,
-        hotloop.Cursor(*_checked(key), 0, 0), ws)
+        hotloop.Cursor(*_checked(key), 0, 0), ws, threads=number)
     value = elbo.complexity(*parts[:2], objective.kl_weight) - parts[2]
     return FreeEnergy(value, *parts), dtheta, dlog_noise, log_noise
 
@@ -101,7 +104,7 @@ def _checked(key):
                     _check.integer("step", key.step, least=0, most=2**32 - 1))
 
 
-def free_energy(architecture, mu, rho, X, y, *, objective, key=Key(), pieces=None):
+def free_energy(architecture, mu, rho, X, y, *, objective, key=Key(), pieces=None, threads=None):
     """Variational free energy of one minibatch, at noise fixed by the key (E2; paper, equations 2 and 8).
 
     Parameters
@@ -116,6 +119,8 @@ def free_energy(architecture, mu, rho, X, y, *, objective, key=Key(), pieces=Non
     key : Key
     pieces : dict, optional
         `tile`, `block` and `unit` of `Architecture.workspace`: where the step is cut, which changes rounding only.
+    threads : int, optional
+        1 runs the serial build, more the parallel one; left out, as in training. The bits are the same.
 
     Returns
     -------
@@ -127,10 +132,10 @@ def free_energy(architecture, mu, rho, X, y, *, objective, key=Key(), pieces=Non
     ValueError
         For shapes that do not fit, values that are not finite, or targets that the likelihood does not have.
     """
-    return _run(hotloop.VALUE, architecture, (mu, rho, X, y), objective, key, pieces)[0]
+    return _run(hotloop.VALUE, architecture, (mu, rho, X, y), objective, key, pieces, threads)[0]
 
 
-def free_energy_gradient(architecture, mu, rho, X, y, *, objective, key=Key(), pieces=None):
+def free_energy_gradient(architecture, mu, rho, X, y, *, objective, key=Key(), pieces=None, threads=None):
     """`free_energy` with its gradient, by the code that trains (E12, E13; paper, equations 3 and 4).
 
     Parameters are those of `free_energy`, and so is what is raised.
@@ -141,7 +146,7 @@ def free_energy_gradient(architecture, mu, rho, X, y, *, objective, key=Key(), p
         The four numbers, dmu and drho, and for learned noise dnoise and dlog_noise.
     """
     parts, dtheta, dlog_noise, log_noise = _run(
-        hotloop.RECORD, architecture, (mu, rho, X, y), objective, key, pieces)
+        hotloop.RECORD, architecture, (mu, rho, X, y), objective, key, pieces, threads)
     dmu, drho = np.split(dtheta, 2)
     if objective.likelihood != "gaussian_learned":
         return FreeEnergyGradient(*parts, dmu, drho, None, None)
@@ -150,6 +155,8 @@ def free_energy_gradient(architecture, mu, rho, X, y, *, objective, key=Key(), p
 
 def weight_noise(key, draw, size):
     """The standard normals eps that `free_energy` puts into w = mu + sigma*eps (E4).
+
+    In antithetic pairs, draw 2k + 1 has minus the eps of draw 2k (E23).
 
     Parameters
     ----------
@@ -167,3 +174,40 @@ def weight_noise(key, draw, size):
     seed, step = _checked(key)
     noise.normals(eps, seed, noise.WEIGHTS, step, _check.integer("draw", draw, least=0, most=2**32 - 1))
     return eps
+
+
+def unit_noise(key, draw, architecture, rows, *, weight_noise):
+    """The noise of every example's units in the two placements that have such (E16, E22).
+
+    Parameters
+    ----------
+    key : Key
+    draw : int
+        Which of the objective's draws, from 0; of an antithetic pair the even one.
+    architecture : Architecture
+    rows : int
+        Number B of examples.
+    weight_noise : {"local", "flipout"}
+
+    Returns
+    -------
+    list of (ndarray, ndarray), float32
+        For each layer, "flipout": signs s, shape (B, K), of its inputs and t, shape (B, N), of its outputs; "local":
+        None and the standard normals zeta, shape (B, N).
+    """
+    _check.one_of("weight_noise", weight_noise, ("local", "flipout"))
+    rows, widths = _check.integer("rows", rows, least=1), architecture.network.widths
+    drawn = placement.Draw(PLACEMENTS[weight_noise], *_checked(key),
+                           _check.integer("draw", draw, least=0, most=2**32 - 1), 1)
+
+    def of(fill, boundary, *stream):
+        z = np.empty((rows, widths[boundary]), np.float32)
+        for example, row in enumerate(z):
+            fill(row, *stream, widths, boundary, example, drawn)
+        return z
+
+    layers = range(len(widths) - 1)
+    if weight_noise == "local":
+        return [(None, of(placement.unit_normals, depth + 1)) for depth in layers]
+    signs = placement.unit_signs
+    return [(of(signs, depth, noise.INPUT_SIGNS), of(signs, depth + 1, noise.OUTPUT_SIGNS)) for depth in layers]

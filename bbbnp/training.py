@@ -207,9 +207,10 @@ def _slice(problem, state, steps, good):
 
 def _divergence(problem, state):
     """The error that says where it happened, what is likely wrong and what to try."""
-    start, where = 0, "in the likelihood of the outputs or its noise"
+    start, where, ws = 0, "in the likelihood of the outputs or its noise", problem.ws
+    drawn = ws.w if ws.spread.size == 0 else state.theta[:ws.w.size] + ws.spread
     for depth, (k, n) in enumerate(zip(problem.network.widths, problem.network.widths[1:]), start=1):
-        w = problem.ws.w[start:start + (k + 1) * n]
+        w = drawn[start:start + (k + 1) * n]
         if not np.isfinite(w).all():
             where = f"first in the weights of layer {depth}"
             break

@@ -18,6 +18,7 @@ import numpy as np
 from bbbnp import _check, metrics
 from bbbnp.experiments import results
 from bbbnp.model import BayesRegressor
+from bbbnp.objective import ESTIMATOR
 
 DATASETS = ("paper_figure", "paper_text")
 LOW, HIGH = 0.0, 0.5  # where the training inputs lie
@@ -80,7 +81,7 @@ def run(folder, data="paper_figure", n=600, **params):
     n, seed = _check.integer("n", n, least=1), _check.integer("seed", params.get("seed", 0), least=0)
     path = results.writable_folder(folder) / ("regression" if data == "paper_figure" else f"regression_{data}")
     bayes = BayesRegressor(**DEFAULTS | params)
-    ordinary = BayesRegressor(**DEFAULTS | params | {"posterior": "point"})
+    ordinary = BayesRegressor(**DEFAULTS | params | ESTIMATOR | {"posterior": "point"})
     generator = np.random.default_rng(seed)
     X, y = make_data(data, n, generator)
     X_test, y_test = make_data(data, HELD_OUT, generator)

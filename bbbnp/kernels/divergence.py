@@ -1,8 +1,21 @@
-"""Kullback-Leibler divergence of the posterior from a Gaussian prior in closed form (E14)."""
+"""Kullback-Leibler divergence of the posterior from a Gaussian prior in closed form (E14).
+
+It may stand in the free energy for log q - log P(w) at a draw of the weights, which has it as its mean.
+"""
+
+import numpy as np
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.posterior import log_softplus, log_softplus_backward, softplus, softplus_backward
-from bbbnp.kernels.vectormath import HALF, ONE, log
+from bbbnp.kernels.vectormath import HALF, ONE, STRIP, log
+
+SAMPLED, CLOSED = range(2)
+
+
+@kernel(inline=True)
+def prior_deviation(prior):
+    """Standard deviation of a Gaussian prior, given as in `prior`: (log_weight, precision)."""
+    return ONE / np.sqrt(prior[1])
 
 
 @kernel(inline=True)
@@ -25,12 +38,15 @@ def gaussian_kl_backward(mu, rho, prior_sigma):
     return mu * precision, softplus_backward(softplus(rho) * precision, rho) - log_softplus_backward(rho)
 
 
-@kernel
+@kernel(reorder=True)
 def kl_to_gaussian(mu, rho, prior_sigma):
-    """Closed-form KL summed over the weights: mu and rho of shape (P,), float64 result (E14)."""
+    """Closed-form KL summed over the weights: mu and rho of shape (P,), in float64 strip by strip (E14)."""
     total = 0.0
-    for j in range(mu.size):
-        total += gaussian_kl(mu[j], rho[j], prior_sigma)
+    for a in range(0, mu.size, STRIP):
+        part = mu.dtype.type(0)
+        for j in range(a, min(a + STRIP, mu.size)):
+            part += gaussian_kl(mu[j], rho[j], prior_sigma)
+        total += float(part)
     return total
 
 

@@ -1,35 +1,43 @@
-"""The variational free energy and its gradient in mu and rho, composed of the other kernels (E2, E12, E13, E15).
+"""The variational free energy and its gradient in mu and rho, composed of the other kernels (E2, E12, E13, E15, E24).
 
 For one minibatch, with S draws of the weights (paper, equations 2 and 8),
 
     F = lambda T [log q(w | mu, rho) - log P(w)] - log P(D | w),  averaged over the draws,
 
 lambda the minibatch weight and T the temperature, which come here as one factor `kl_weight` = lambda T. With no draws
-(`draws` = 0) the network is an ordinary one: w = mu, no noise, no KL.
+(`draws` = 0) the network is an ordinary one: w = mu, no noise, no KL. The noise may enter elsewhere than in w (see
+`placement`), and the bracket may be the KL in closed form: the gradient is then the sum of two parts, that of the KL
+and that of the likelihood.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.dense import block, network_backward, network_backward_weights, network_forward
+from bbbnp.kernels.dense import block, network_backward_weights
+from bbbnp.kernels.divergence import SAMPLED, gaussian_kl_backward, prior_deviation
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
+from bbbnp.kernels.placement import (
+    WEIGHTS, Draw, Piece, draw_weights, paired, placed_backward, placed_forward, spread_backward, spread_gradient)
 from bbbnp.kernels.posterior import (
-    log_posterior_backward, log_softplus_backward, logistic, sample_weights, softplus)
-from bbbnp.kernels.prior import log_prior, mixture_score
+    log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, softplus)
+from bbbnp.kernels.prior import mixture_score
 
 UNIFORM, GEOMETRIC = range(2)
-SHORT, PAPER = range(2)
+SHORT, PAPER, PATH = range(3)
 
 
 class Objective(NamedTuple):
-    """Likelihood code, weight draws a step, and which form of the gradient. The prior goes beside it, as a tuple."""
+    """Likelihood code, weight draws a step, form of the gradient, where the noise enters, whether the KL is sampled or
+    closed, and whether draws are antithetic pairs. The prior goes beside it, as a tuple."""
 
     likelihood: int
     draws: int
     form: int
+    placement: int
+    kl: int
+    antithetic: bool
 
 
 class Parameters(NamedTuple):
@@ -49,11 +57,14 @@ class Batch(NamedTuple):
 
 
 class Weighting(NamedTuple):
-    """Form of the gradient, part (one over the number of draws) and kl_weight of one draw's gradient."""
+    """Form of the gradient, part (one over the number of draws) and kl_weight of one draw's gradient; where the noise
+    entered, and which KL."""
 
     form: int
     part: float
     kl_weight: float
+    placement: int
+    kl: int
 
 
 class Key(NamedTuple):
@@ -66,7 +77,8 @@ class Key(NamedTuple):
 class Workspace(NamedTuple):
     """Scratch, and where a step is cut (see `fused`).
 
-    w, eps (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example. The fused step has
+    w, eps (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example; for noise that is not in
+    the weights (see `placement`, empty otherwise) spread (P,), and flat second_inputs and slopes. The fused step has
     pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end,
     start), is W[k:k_end] of the layer that begins at `start`, and its bias if k_end is the last. `parts` and
     `dlog_noise` have a row for
@@ -83,6 +95,9 @@ class Workspace(NamedTuple):
     units: np.ndarray
     parts: np.ndarray
     dlog_noise: np.ndarray
+    spread: np.ndarray
+    second_inputs: np.ndarray
+    slopes: np.ndarray
 
 
 @kernel
@@ -129,19 +144,69 @@ def paper_gradient(g, rho, eps, kl_weight):
     return dmu, drho
 
 
+@kernel(inline=True)
+def path_gradient(g, rho, eps, kl_weight):
+    """The path derivative: the gradient through w alone, log q's own dependence on mu and rho left out (E24).
+
+    dmu = g - kl_weight eps/sigma,  drho = r(rho) eps (sigma g - kl_weight eps)
+
+    What is left out, kl_weight (eps/sigma, (eps^2 - 1) r(rho)), is zero on average. Where q is the posterior itself,
+    what stays is zero in every draw ("sticking the landing", Roeder, Wu and Duvenaud 2017).
+    """
+    sigma = softplus(rho)
+    return g - kl_weight * eps / sigma, log_softplus_backward(rho) * eps * (sigma * g - kl_weight * eps)  # E24
+
+
 @kernel
 def draw_gradient(dmu, drho, dw, w, rho, eps, prior, weighting):
-    """Fill `dmu` and `drho` with one draw's part of the gradient in mu and rho (E12, E13). All arrays of one shape."""
+    """Fill `dmu` and `drho` with one draw's part of the gradient in mu and rho (E12, E13, E24). Arrays of one shape."""
     cast = rho.dtype.type
     part, kl_weight = cast(weighting.part), cast(weighting.kl_weight)
     if weighting.form == SHORT:
         for j in range(rho.size):
             a, b = short_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
             dmu[j], drho[j] = part * a, part * b
+    elif weighting.form == PATH:
+        for j in range(rho.size):
+            a, b = path_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
+            dmu[j], drho[j] = part * a, part * b
     else:
         for j in range(rho.size):
             a, b = paper_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
             dmu[j], drho[j] = part * a, part * b
+
+
+@kernel
+def kl_gradient(dmu, drho, mu, rho, prior, factor):
+    """Fill `dmu` and `drho` with `factor` times the gradient of the closed-form KL (E14)."""
+    sigma = prior_deviation(prior)
+    for j in range(dmu.size):
+        a, b = gaussian_kl_backward(mu[j], rho[j], sigma)
+        dmu[j], drho[j] = factor * a, factor * b
+
+
+@kernel
+def weights_gradient(dmu, drho, dw, ds, piece, prior, weighting):
+    """Fill `dmu` and `drho` with one draw's part of the gradient in mu and rho, wherever its noise entered.
+
+    Shapes: all (n,); dw is dW, or dMu beside ds = dS' (E16, E22), which is not read where the noise is in the weights.
+    """
+    in_weights, part = weighting.placement == WEIGHTS, dmu.dtype.type(weighting.part)
+    if weighting.kl == SAMPLED:
+        through_w = dw if in_weights else np.zeros_like(dw)  # the KL's alone, as if the likelihood were flat
+        draw_gradient(dmu, drho, through_w, piece.w, piece.rho, piece.eps, prior, weighting)
+        if in_weights:
+            return
+    else:
+        kl_gradient(dmu, drho, piece.mu, piece.rho, prior, part * dmu.dtype.type(weighting.kl_weight))
+    if in_weights:
+        for j in range(dmu.size):
+            a, b = reparameterize_backward(dw[j], piece.rho[j], piece.eps[j])
+            dmu[j], drho[j] = dmu[j] + part * a, drho[j] + part * b
+    else:
+        for j in range(dmu.size):
+            dmu[j] += part * dw[j]
+        spread_backward(drho, ds, piece.spread, piece.rho, weighting.placement, weighting.part)
 
 
 @kernel
@@ -159,16 +224,15 @@ def copy(to, source):
 
 
 @kernel
-def forward_draw(ws, parameters, network, prior, objective, batch, key, draw):
+def forward_draw(ws, parameters, network, prior, objective, batch, draw):
     """One draw forward: fill the workspace; return log q, log P(w), log P(D | w) in float64, and the outputs (E2)."""
     log_q, log_p, rows = 0.0, 0.0, batch.x.shape[0]
     if objective.draws > 0:
-        noise.normals(ws.eps, key.seed, noise.WEIGHTS, key.step, draw)
-        log_q = sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps)  # w = mu + sigma*eps
-        log_p = log_prior(ws.w, prior)
+        piece = Piece(parameters.mu, parameters.rho, ws.w, ws.eps, ws.spread)
+        log_q, log_p = draw_weights(piece, prior, objective, draw, 0)
     else:
         copy(ws.w, parameters.mu)
-    out = network_forward(ws.outputs, network, ws.w, batch.x, 0, rows)
+    out = placed_forward(ws, network, parameters.mu, batch.x, 0, rows, draw)
     log_lik = log_likelihood(ws.log_lik[:rows], objective.likelihood, out, batch.y, parameters.log_noise)
     return log_q, log_p, log_lik, out
 
@@ -184,23 +248,29 @@ def free_energy_gradient(gradient, parameters, network, prior, objective, batch,
     """
     log_q, log_p, log_lik = 0.0, 0.0, 0.0
     draws, rows = max(objective.draws, 1), batch.x.shape[0]
-    dw, dmu, drho = np.empty_like(ws.w), np.empty_like(ws.w), np.empty_like(ws.w)
+    placed = objective.placement != WEIGHTS
+    dmu, drho = np.empty_like(ws.w), np.empty_like(ws.w)
+    products = np.empty((2 if placed else 1, ws.w.size), ws.w.dtype)
+    weighting = Weighting(objective.form, 1 / draws, batch.kl_weight, objective.placement, objective.kl)
     before_last = rows * network.widths[1:-1].sum()
     for array in gradient:
         array[:] = 0
-    for draw in range(draws):
-        a, b, c, out = forward_draw(ws, parameters, network, prior, objective, batch, key, draw)
+    for number in range(draws):
+        draw = Draw(objective.placement, key.seed, key.step, *paired(number, objective.antithetic))
+        a, b, c, out = forward_draw(ws, parameters, network, prior, objective, batch, draw)
         log_q, log_p, log_lik = log_q + a / draws, log_p + b / draws, log_lik + c / draws
         dout = block(ws.doutputs, before_last, rows, out.shape[1])
         log_likelihood_backward(dout, gradient.log_noise, objective.likelihood, out, batch.y, parameters.log_noise)
-        network_backward(ws.doutputs, network, ws.w, ws.outputs, rows, 0, rows)
-        network_backward_weights(dw, network, batch.x, ws.outputs, ws.doutputs)
+        placed_backward(ws, network, parameters.mu, rows, 0, rows, draw)
+        network_backward_weights(products[0], network, batch.x, ws.outputs, ws.doutputs)
+        if placed:
+            spread_gradient(products[1], network, ws, rows)
         if objective.draws > 0:
-            draw_gradient(dmu, drho, dw, ws.w, parameters.rho, ws.eps, prior,
-                          Weighting(objective.form, 1 / draws, batch.kl_weight))
+            piece = Piece(parameters.mu, parameters.rho, ws.w, ws.eps, ws.spread)
+            weights_gradient(dmu, drho, products[0], products[-1], piece, prior, weighting)
             add(gradient.mu, dmu)
             add(gradient.rho, drho)
         else:
-            copy(gradient.mu, dw)  # w = mu
+            copy(gradient.mu, products[0])  # w = mu
     gradient.log_noise[:] *= ws.w.dtype.type(1 / draws)
     return log_q, log_p, log_lik

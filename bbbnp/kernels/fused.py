@@ -10,15 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.dense import (
-    block, dense_backward_bias, dense_backward_weights, layer_input, network_backward, network_forward)
-from bbbnp.kernels.elbo import Parameters, add, copy, draw_gradient
+from bbbnp.kernels.dense import block, dense_backward_bias, dense_backward_weights, layer_input
+from bbbnp.kernels.elbo import Parameters, add, copy, weights_gradient
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.optimizer import average_iterates, update
-from bbbnp.kernels.posterior import sample_weights
-from bbbnp.kernels.prior import log_prior
+from bbbnp.kernels.placement import Piece, draw_weights, placed_backward, placed_forward
 
 
 class State(NamedTuple):
@@ -54,32 +51,36 @@ def unpack(theta, size):
 
 
 @kernel
-def draw_tile(t, state, prior, objective, ws, key, draw):
-    """Weights of tile `t` and, in its row of `ws.parts`, its log q and log P(w) (E4, E5, E7)."""
-    parameters, start = unpack(state.theta, ws.w.size), t * ws.tile
-    stop = min(start + ws.tile, ws.w.size)
-    w, mu, rho = ws.w[start:stop], parameters.mu[start:stop], parameters.rho[start:stop]
-    if objective.draws == 0:
-        copy(w, mu)
-        return
-    eps = ws.eps[start:stop]
-    noise.normals(eps, key.seed, noise.WEIGHTS, key.step, draw, start)
-    ws.parts[t, 0] = sample_weights(w, mu, rho, eps)  # w = mu + sigma*eps
-    ws.parts[t, 1] = log_prior(w, prior)
+def piece_of(theta, ws, start, stop):
+    """The stretch start .. stop - 1 of mu, rho and a draw's vectors."""
+    parameters = unpack(theta, ws.w.size)
+    return Piece(parameters.mu[start:stop], parameters.rho[start:stop], ws.w[start:stop], ws.eps[start:stop],
+                 ws.spread[start:stop])
 
 
 @kernel
-def run_rows(i, state, network, objective, x, y, ws):
+def draw_tile(t, state, prior, objective, ws, draw):
+    """Weights of tile `t` and, in its row of `ws.parts`, its log q and log P(w) (E4, E5, E7)."""
+    start = t * ws.tile
+    piece = piece_of(state.theta, ws, start, min(start + ws.tile, ws.w.size))
+    if objective.draws == 0:
+        copy(piece.w, piece.mu)
+        return
+    ws.parts[t, 0], ws.parts[t, 1] = draw_weights(piece, prior, objective, draw, start)
+
+
+@kernel
+def run_rows(i, state, network, objective, x, y, ws, draw):
     """Block `i` of the examples forward and backward, down to the gradient before every activation (E8 to E11)."""
-    rows, log_noise = x.shape[0], unpack(state.theta, ws.w.size).log_noise
-    first = i * ws.rows
+    rows, parameters = x.shape[0], unpack(state.theta, ws.w.size)
+    log_noise, first = parameters.log_noise, i * ws.rows
     last = min(first + ws.rows, rows)
-    out = network_forward(ws.outputs, network, ws.w, x, first, last)
+    out = placed_forward(ws, network, parameters.mu, x, first, last, draw)
     ws.parts[i, 2] = log_likelihood(ws.log_lik[first:last], objective.likelihood, out, y[first:last], log_noise)
     dout = block(ws.doutputs, rows * network.widths[1:-1].sum(), rows, out.shape[1])[first:last]
     ws.dlog_noise[i] = 0
     log_likelihood_backward(dout, ws.dlog_noise[i], objective.likelihood, out, y[first:last], log_noise)
-    network_backward(ws.doutputs, network, ws.w, ws.outputs, rows, first, last)
+    placed_backward(ws, network, parameters.mu, rows, first, last, draw)
 
 
 @kernel
@@ -93,25 +94,36 @@ def column_sum(parts, column, pieces):
 
 @kernel
 def unit_weights(u, network, x, ws):
-    """The rows of dW that unit `u` has, flat, and where in the flat vector they begin (E10)."""
+    """The rows of dW that unit `u` has, flat, and where in the flat vector they begin (E10).
+
+    Shape (1, n); or (2, n) where there is a second product: those of dMu, and of dS' = h'^T dv (E16, E22).
+    """
     depth, k, k_end, start = ws.units[u]
     rows, inputs, n = x.shape[0], network.widths[depth], network.widths[depth + 1]
-    dy = block(ws.doutputs, rows * network.widths[1:depth + 1].sum(), rows, n)
-    h = layer_input(network, x, ws.outputs, depth)
-    biases = n if k_end == inputs else 0
-    dw = np.empty((k_end - k) * n + biases, x.dtype)
+    done, biases, placed = rows * network.widths[1:depth + 1].sum(), n if k_end == inputs else 0, ws.spread.size > 0
+    products = np.empty((2 if placed else 1, (k_end - k) * n + biases), x.dtype)
+    unit_product(products[0], block(ws.doutputs, done, rows, n), layer_input(network, x, ws.outputs, depth), k, k_end)
+    if placed:
+        h2 = block(ws.second_inputs, rows * network.widths[:depth].sum(), rows, inputs)
+        unit_product(products[1], block(ws.slopes, done, rows, n), h2, k, k_end)
+    return start + k * n, products
+
+
+@kernel
+def unit_product(dw, dy, h, k, k_end):
+    """Fill `dw` with the rows k .. k_end - 1 of h^T dy, flat, and with the bias's gradient where it has room (E10)."""
+    (rows, inputs), n = h.shape, dy.shape[1]
     dweight = block(dw, 0, k_end - k, n)
     if k_end - k == inputs:
         dense_backward_weights(dweight, dy, h)
     else:  # BLAS wants the columns of h beside each other
-        columns = np.empty((rows, k_end - k), x.dtype)
+        columns = np.empty((rows, k_end - k), h.dtype)
         for i in range(rows):
             for j in range(k_end - k):
                 columns[i, j] = h[i, k + j]
         dense_backward_weights(dweight, dy, columns)
-    if biases > 0:
+    if dw.size > dweight.size:
         dense_backward_bias(dw[dw.size - n:], dy)
-    return start + k * n, dw
 
 
 @kernel
@@ -124,19 +136,19 @@ def update_part(a, b, dtheta, state, optimizer, stage):
 
 
 @kernel
-def finish_weights(begin, dw, state, prior, optimizer, ws, weighting, stage):
-    """Gradient in mu and rho, and update, of the weights from `begin` on, whose `dw` is in the cache (E12, E13).
+def finish_weights(begin, products, state, prior, optimizer, ws, weighting, stage):
+    """Gradient in mu and rho, and update, of the weights from `begin` on, whose dW is in the cache (E12, E13).
 
     With one draw the gradient lives in a tile's scratch; with several, or to record it, in `state.dtheta`.
     """
-    size, end, scratch = ws.w.size, begin + dw.size, np.zeros((2, min(ws.tile, dw.size)), dw.dtype)
-    rho = unpack(state.theta, size).rho
+    size, dw, ds = ws.w.size, products[0], products[-1]
+    end, scratch = begin + dw.size, np.zeros((2, min(ws.tile, dw.size)), dw.dtype)
     for a in range(begin, end, ws.tile):
         b = min(a + ws.tile, end)
         dmu, drho = scratch[0, :b - a], scratch[1, :b - a]
         if weighting.part > 0:
-            draw_gradient(
-                dmu, drho, dw[a - begin:b - begin], ws.w[a:b], rho[a:b], ws.eps[a:b], prior, weighting)
+            weights_gradient(dmu, drho, dw[a - begin:b - begin], ds[a - begin:b - begin],
+                             piece_of(state.theta, ws, a, b), prior, weighting)
         else:
             copy(dmu, dw[a - begin:b - begin])  # w = mu
         if state.dtheta.size > 0:

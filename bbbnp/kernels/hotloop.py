@@ -11,10 +11,11 @@ from numba import prange
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.elbo import Key, Weighting, complexity, copy, minibatch_weight
+from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
     Stage, column_sum, draw_tile, finish_noise, finish_weights, run_rows, unit_weights)
 from bbbnp.kernels.noise import shuffle
+from bbbnp.kernels.placement import Draw, paired
 
 UPDATE, RECORD, VALUE = range(3)
 
@@ -93,27 +94,28 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
         kl_weight = plan.temperature * minibatch_weight(
             plan.minibatch_weights, i, minibatches, stop - start, examples)
         log_q, log_p, log_lik = 0.0, 0.0, 0.0
-        for draw in range(draws):
+        for number in range(draws):
+            draw = Draw(objective.placement, cursor.seed, step, *paired(number, objective.antithetic))
             for t in prange(tiles):
-                draw_tile(np.int64(t), state, prior, objective, ws, Key(cursor.seed, step), draw)
+                draw_tile(np.int64(t), state, prior, objective, ws, draw)
             for r in prange(row_blocks):
-                run_rows(np.int64(r), state, network, objective, x, y, ws)
+                run_rows(np.int64(r), state, network, objective, x, y, ws, draw)
             log_q += column_sum(ws.parts, 0, tiles) / draws
             log_p += column_sum(ws.parts, 1, tiles) / draws
             log_lik += column_sum(ws.parts, 2, row_blocks) / draws
             if plan.mode == VALUE:
                 continue
-            last = draw == draws - 1
+            last = number == draws - 1
             update = last and plan.mode == UPDATE
             if update and not math.isfinite(complexity(log_q, log_p, kl_weight) - log_lik):
                 return taken, log_q, log_p, log_lik
             if update and taken == 0 and state.good.size > 0:
                 copy(state.good, state.theta)
-            stage = Stage(draw == 0, update, step, step - plan.average_from)
-            weighting = Weighting(objective.form, part, kl_weight)
+            stage = Stage(number == 0, update, step, step - plan.average_from)
+            weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl)
             for u in prange(units):
-                begin, dw = unit_weights(np.int64(u), network, x, ws)
-                finish_weights(begin, dw, state, prior, optimizer, ws, weighting, stage)
+                begin, products = unit_weights(np.int64(u), network, x, ws)
+                finish_weights(begin, products, state, prior, optimizer, ws, weighting, stage)
             finish_noise(state, optimizer, row_blocks, draws, plan.learn_noise, ws, stage)
         history[epoch, 0] += complexity(log_q, log_p, kl_weight)
         history[epoch, 1] -= log_lik

@@ -14,7 +14,8 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.vectormath import HALF, ONE, TWO, ZERO, f32, horner, log
 
 # Streams keep the uses of noise apart: the same index of two streams is two independent draws.
-WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION = range(7)
+WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS = range(9)
+BLOCK_OF_NORMALS, BLOCK_OF_SIGNS = 4, 128  # what one counter gives: a filling must start at a multiple
 
 u64 = np.uint64
 MASK, SHIFT, SIGN_FREE = u64(0xFFFFFFFF), u64(32), u64(0x7FFFFFFF)
@@ -94,6 +95,19 @@ def normals(eps, seed, stream, step, draw, start=0):
     rest = normal_pair(a, b) + normal_pair(c, d)
     for i in range(size - 4 * whole):
         eps[4 * whole + i] = rest[i]
+
+
+@kernel
+def signs(s, seed, stream, step, draw, start=0):
+    """Fill `s` with the signs, 1 and -1 as often, at indices start, start + 1, ... of one draw: a bit each.
+
+    As `normals`, with a `start` that is a multiple of 128.
+    """
+    for i in range(0, s.size, BLOCK_OF_SIGNS):
+        four = words((start + i) // BLOCK_OF_SIGNS, seed, stream, step, draw)
+        for j in range(i, min(i + BLOCK_OF_SIGNS, s.size)):
+            bit = (four[(j - i) // 32] >> u64((j - i) % 32)) & u64(1)
+            s[j] = -ONE if bit == u64(1) else ONE
 
 
 @kernel

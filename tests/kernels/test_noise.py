@@ -131,7 +131,7 @@ def neighbours():
     base = draws(size + 8)
     keys = [{name: KEY[name] ^ 1 << bit} for name in ("seed", "step", "draw") for bit in (0, 1, 31)]
     keys += [{"seed": SEED ^ 1 << bit} for bit in (32, 33, 62)] + [{"step": KEY["draw"], "draw": KEY["step"]}]
-    keys += [{"stream": stream} for stream in range(7) if stream != KEY["stream"]]
+    keys += [{"stream": stream} for stream in range(9) if stream != KEY["stream"]]
     return np.array([base[lag:size + lag] for lag in range(9)] + [draws(size, **key) for key in keys], np.float64)
 
 

@@ -1,0 +1,285 @@
+"""Other ways of putting the noise in: a second product in every layer, and antithetic pairs (E16, E22, E23).
+
+Shared weights, w = mu + sigma*eps, go through the network as those of any network (`dense`). The other two placements
+leave the mean in the weights' place and give each example noise of its own, and they have one shape:
+
+    m = h Mu + mu_b,    v = h' S' + S'_b,    y = m + the noise that v makes
+
+    local reparameterisation (E16)    h' = h^2     S' = sigma^2              y = m + sqrt(v) zeta
+    flipout (E22)                     h' = s h     S' = Delta = sigma eps    y = m + t v
+
+with standard normals zeta and signs s and t for every example and unit, and eps drawn once. Backward, with
+c = dlog S'/dlog sigma, 2 or 1,
+
+    dv = dy dy/dv,    dMu = h^T dy,    dS' = h'^T dv,    dh = dy Mu^T + (dv S'^T) dh'/dh,    drho = r(rho) c S' dS'
+
+Noise is a function of the example's place in the minibatch, the layer and the unit: where a step is cut does not
+change it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bbbnp.kernels import noise
+from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.activation import activation_backward, activation_forward
+from bbbnp.kernels.dense import (
+    block, dense_backward_bias, dense_backward_input, dense_backward_weights, dense_forward, layer, network_backward,
+    network_forward)
+from bbbnp.kernels.divergence import CLOSED, kl_to_gaussian, prior_deviation
+from bbbnp.kernels.posterior import log_softplus_backward, reparameterize, sample_weights, softplus
+from bbbnp.kernels.prior import log_prior
+from bbbnp.kernels.vectormath import TWO, ZERO
+
+WEIGHTS, LOCAL, FLIPOUT = range(3)
+
+
+class Draw(NamedTuple):
+    """Where the noise of one draw enters, what it is a function of, and its sign in an antithetic pair."""
+
+    placement: int
+    seed: int
+    step: int
+    number: int
+    sign: int
+
+
+class Piece(NamedTuple):
+    """The same stretch of mu, rho and of a draw's w, eps and S' (`spread`, or empty)."""
+
+    mu: np.ndarray
+    rho: np.ndarray
+    w: np.ndarray
+    eps: np.ndarray
+    spread: np.ndarray
+
+
+@kernel
+def paired(draw, antithetic):
+    """Number and sign of the noise of draw 0, 1, ... of a step (E23).
+
+    eps_{2k+1} = -eps_{2k} and zeta_{2k+1} = -zeta_{2k} in antithetic pairs; the signs s and t are those of draw 2k
+    """
+    odd = draw % 2 if antithetic else 0
+    return draw - odd, 1 - 2 * odd  # E23
+
+
+@kernel
+def normals(z, stream, draw, start):
+    """`noise.normals` of one draw, with its sign in an antithetic pair (E23)."""
+    noise.normals(z, draw.seed, stream, draw.step, draw.number, start)
+    if draw.sign < 0:
+        for j in range(z.size):
+            z[j] = -z[j]
+
+
+@kernel
+def unit_index(widths, boundary, example, whole):
+    """Index of the first noise of one example's units at layer boundary 0 (the inputs) .. L (the outputs).
+
+    An example's indices are its own, and each boundary's begin at a multiple of `whole`, what one counter gives, so
+    that any block of rows of a minibatch finds its noise alone.
+    """
+    before, all_units = 0, 0
+    for b in range(widths.size):
+        units = (widths[b] + whole - 1) // whole * whole
+        before += units if b < boundary else 0
+        all_units += units
+    return example * all_units + before
+
+
+@kernel
+def unit_normals(zeta, widths, boundary, example, draw):
+    """Fill `zeta` with the standard normals of one example's units (E16)."""
+    normals(zeta, noise.LOCAL, draw, unit_index(widths, boundary, example, noise.BLOCK_OF_NORMALS))
+
+
+@kernel
+def unit_signs(s, stream, widths, boundary, example, draw):
+    """Fill `s` with the signs of one example's units (E22)."""
+    start = unit_index(widths, boundary, example, noise.BLOCK_OF_SIGNS)
+    noise.signs(s, draw.seed, stream, draw.step, draw.number, start)
+
+
+@kernel(inline=True)
+def local_output(m, v, zeta):
+    """What a unit is given, drawn itself in place of the weights in the sum that it is (E16).
+
+    y = m + sqrt(v) zeta,  m and v its mean and variance under q
+    """
+    return m + np.sqrt(v) * zeta  # E16
+
+
+@kernel(inline=True)
+def local_output_backward(v, zeta):
+    """Derivative of y = m + sqrt(v) zeta in v (E16).
+
+    dy/dv = zeta/(2 sqrt(v)), and 0 at v = 0: inputs that are zero give no gradient
+    """
+    return zeta / (TWO * np.sqrt(v)) if v > ZERO else ZERO * zeta
+
+
+@kernel(inline=True)
+def flipout_output(m, v, t):
+    """What a unit is given when each example flips the signs of one shared perturbation of the weights (E22).
+
+    y = m + t v,  v = (s h) Delta + Delta_b,  Delta = sigma eps;  dy/dv = t
+    """
+    return m + t * v  # E22
+
+
+@kernel
+def spread(s, rho, eps, placement):
+    """Fill `s`, shape (P,), with the matrices of the second product: sigma^2 (E16), or Delta = sigma eps (E22)."""
+    if placement == LOCAL:
+        for j in range(s.size):
+            sigma = softplus(rho[j])
+            s[j] = sigma * sigma
+    else:
+        for j in range(s.size):
+            s[j] = softplus(rho[j]) * eps[j]
+
+
+@kernel
+def spread_backward(drho, ds, s, rho, placement, part):
+    """Chain rule through S' = sigma^2 (E16) or S' = sigma eps (E22), added to `drho`, all of shape (P,).
+
+    drho += part c S' dS' r(rho),  c = 2 or 1
+    """
+    factor = s.dtype.type(2 * part if placement == LOCAL else part)
+    for j in range(drho.size):
+        drho[j] += factor * s[j] * ds[j] * log_softplus_backward(rho[j])
+
+
+@kernel
+def draw_weights(piece, prior, objective, draw, start):
+    """Draw the weights of a piece that begins at `start`; return its log q and log P(w), or KL and 0 (E4, E5, E7, E14).
+
+    Fills what the objective needs of eps, w = mu + sigma*eps and S' (`piece.spread`).
+    """
+    closed, in_weights = objective.kl == CLOSED, objective.placement == WEIGHTS
+    if not closed or objective.placement != LOCAL:
+        normals(piece.eps, noise.WEIGHTS, draw, start)
+    if not in_weights:
+        spread(piece.spread, piece.rho, piece.eps, objective.placement)
+    if closed:
+        if in_weights:
+            for j in range(piece.w.size):
+                piece.w[j] = reparameterize(piece.mu[j], piece.rho[j], piece.eps[j])
+        return kl_to_gaussian(piece.mu, piece.rho, prior_deviation(prior)), 0.0
+    log_q = sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
+    return log_q, log_prior(piece.w, prior)
+
+
+@kernel
+def second_input(h2, h, widths, depth, first, draw):
+    """Fill `h2` with what the second product is of: h' = h^2 (E16) or s h (E22), all (rows, K), from row `first` on."""
+    if draw.placement == LOCAL:
+        for i in range(h.shape[0]):
+            for j in range(h.shape[1]):
+                h2[i, j] = h[i, j] * h[i, j]
+    else:
+        for i in range(h.shape[0]):
+            unit_signs(h2[i], noise.INPUT_SIGNS, widths, depth, first + i, draw)
+            for j in range(h.shape[1]):
+                h2[i, j] *= h[i, j]
+
+
+@kernel
+def second_input_backward(dh, dh2, h, widths, depth, first, draw):
+    """dh += dh' dh'/dh for h' = h^2 (E16) or s h (E22), all (rows, K)."""
+    if draw.placement == LOCAL:
+        for i in range(h.shape[0]):
+            for j in range(h.shape[1]):
+                dh[i, j] += TWO * h[i, j] * dh2[i, j]
+    else:
+        s = np.empty(h.shape[1], h.dtype)
+        for i in range(h.shape[0]):
+            unit_signs(s, noise.INPUT_SIGNS, widths, depth, first + i, draw)
+            for j in range(h.shape[1]):
+                dh[i, j] += s[j] * dh2[i, j]
+
+
+@kernel
+def noisy_output(y, v, widths, depth, first, draw):
+    """Turn m in `y` into m plus its noise, and v into dy/dv, both (rows, N), from row `first` on (E16, E22)."""
+    z = np.empty(y.shape[1], y.dtype)
+    for i in range(y.shape[0]):
+        if draw.placement == LOCAL:
+            unit_normals(z, widths, depth + 1, first + i, draw)
+            for j in range(y.shape[1]):
+                y[i, j], v[i, j] = local_output(y[i, j], v[i, j], z[j]), local_output_backward(v[i, j], z[j])
+        else:
+            unit_signs(z, noise.OUTPUT_SIGNS, widths, depth + 1, first + i, draw)
+            for j in range(y.shape[1]):
+                y[i, j], v[i, j] = flipout_output(y[i, j], v[i, j], z[j]), z[j]
+
+
+@kernel
+def placed_forward(ws, network, mu, x, first, last, draw):
+    """Outputs of every layer for the examples first .. last - 1; those of the last layer are returned (E16, E22).
+
+    h_l = f(m + noise of v),  m = h Mu + mu_b,  v = h' S' + S'_b,  the last layer without f; or, where the noise is in
+    the weights, `network_forward` of w (E10)
+
+    Fills `ws.outputs`, and for the backward pass h' in `ws.second_inputs` and dy/dv in `ws.slopes`.
+    """
+    if draw.placement == WEIGHTS:
+        return network_forward(ws.outputs, network, ws.w, x, first, last)
+    rows, widths = x.shape[0], network.widths
+    start, done, given, h = 0, 0, 0, x[first:last]
+    for depth in range(widths.size - 1):
+        k, n = widths[depth], widths[depth + 1]
+        h2 = block(ws.second_inputs, given, rows, k)[first:last]
+        y, v = block(ws.outputs, done, rows, n)[first:last], block(ws.slopes, done, rows, n)[first:last]
+        weight, bias = layer(mu, start, k, n)
+        dense_forward(y, h, weight, bias)
+        second_input(h2, h, widths, depth, first, draw)
+        weight, bias = layer(ws.spread, start, k, n)
+        dense_forward(v, h2, weight, bias)
+        noisy_output(y, v, widths, depth, first, draw)
+        if depth < widths.size - 2:
+            activation_forward(y, network.activation)
+        start, done, given, h = start + (k + 1) * n, done + rows * n, given + rows * k, y
+    return h
+
+
+@kernel
+def placed_backward(ws, network, mu, rows, first, last, draw):
+    """Gradient before every activation, in `ws.doutputs`, and in every v, in `ws.slopes` (E16, E22; E10 for weights).
+
+    The gradient of the last outputs lies at its place in `ws.doutputs`; each line undoes one of `placed_forward`.
+    """
+    if draw.placement == WEIGHTS:
+        network_backward(ws.doutputs, network, ws.w, ws.outputs, rows, first, last)
+        return
+    widths = network.widths
+    start, done = mu.size, rows * widths[1:].sum()
+    for depth in range(widths.size - 2, -1, -1):
+        k, n = widths[depth], widths[depth + 1]
+        start, done = start - (k + 1) * n, done - rows * n
+        dy, dv = block(ws.doutputs, done, rows, n)[first:last], block(ws.slopes, done, rows, n)[first:last]
+        for i in range(last - first):
+            for j in range(n):
+                dv[i, j] *= dy[i, j]  # y = m + noise of v
+        if depth > 0:
+            h = block(ws.outputs, done - rows * k, rows, k)[first:last]
+            dh, dh2 = block(ws.doutputs, done - rows * k, rows, k)[first:last], np.empty((last - first, k), mu.dtype)
+            dense_backward_input(dh, dy, layer(mu, start, k, n)[0])  # m = h Mu + mu_b
+            dense_backward_input(dh2, dv, layer(ws.spread, start, k, n)[0])  # v = h' S' + S'_b
+            second_input_backward(dh, dh2, h, widths, depth, first, draw)  # h' = h^2 or s h
+            activation_backward(dh, h, network.activation)  # h = f(y)
+
+
+@kernel
+def spread_gradient(ds, network, ws, rows):
+    """Fill `ds`, shape (P,), with dS' = h'^T dv and dS'_b = sum_n dv_n, after `placed_backward` (E16, E22)."""
+    start, done, given = 0, 0, 0
+    for depth in range(network.widths.size - 1):
+        k, n = network.widths[depth], network.widths[depth + 1]
+        dweight, dbias = layer(ds, start, k, n)
+        dv = block(ws.slopes, done, rows, n)
+        dense_backward_weights(dweight, dv, block(ws.second_inputs, given, rows, k))
+        dense_backward_bias(dbias, dv)
+        start, done, given = start + (k + 1) * n, done + rows * n, given + rows * k
