@@ -1,4 +1,4 @@
-"""The command line: ``bbbnp regression``, ``gradcheck``, ``bench``, ``report``.
+"""The command line: ``bbbnp regression``, ``gradcheck``, ``bench``, ``variance``, ``report``.
 
 Exit codes: 0 done, 1 failed, 2 wrong use; an error is one line.
 """
@@ -154,6 +154,29 @@ def _bench(options):
     return 0
 
 
+def _variance_arguments(parser):
+    parser.add_argument("--keys", type=int, default=200, help="noise keys a variance is taken over (default 200)")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds of the training races (default 5)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="training time of each racer (default 4)")
+    parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder of results (default pictures)")
+
+
+def _variance(options):
+    from bbbnp import plots
+    from bbbnp.experiments import results, variance
+    settings = {name: getattr(options, name) for name in ("keys", "seeds", "seconds")}
+    if options.keys < 2 * variance.GROUPS or options.seeds < 1 or not options.seconds > 0:
+        raise ValueError(f"keys={options.keys} must be at least {2 * variance.GROUPS}, seeds={options.seeds} at least "
+                         f"1 and seconds={options.seconds} positive")
+    path, begun = results.writable_folder(options.out) / "estimators.json", time.perf_counter()
+    result = variance.run(**settings)
+    print(variance.table(result))
+    results.write(path, result, seed=0, settings=settings, wall_time_s=time.perf_counter() - begun)
+    plots.estimators(result, path.with_suffix(".png"))
+    plots.races(result, path.with_name("estimators_races.png"))
+    return 0
+
+
 def _report_arguments(parser):
     parser.add_argument("--readme", type=Path, default=Path("README.md"), help="file to write into (default README.md)")
     parser.add_argument("--results", type=Path, default=Path("pictures"), help="folder of JSON results")
@@ -175,6 +198,10 @@ COMMANDS = {
     "bench": (_bench_arguments, _bench, "what a training step costs, beside the matrix products it cannot avoid",
               "Time the training step of 784-H-H-10, the products alone, the paper's small networks, drawing noise, "
               "and a cold start, in one process and in turn; a few minutes, on a machine that does nothing else."),
+    "variance": (_variance_arguments, _variance, "how noisy the gradient is under each way of putting the noise in",
+                 "Measure the variance of the gradient in mu and rho under each estimator, on an untrained and a "
+                 "trained network, beside what theory predicts, and race them at equal CPU time; takes minutes, on a "
+                 "machine that does nothing else."),
     "report": (_report_arguments, _report, "write the README's results from the result files",
                "Fill the part of README.md between the report marks from the JSON files, so that no number is typed.")}
 

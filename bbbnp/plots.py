@@ -216,3 +216,83 @@ def bench(result, path=None):
         if path is not None:
             _save(figure, path)
     return figure
+
+
+MARKS = {  # line, colour and marker of each estimator: told apart in grey
+    "weights": ("-", INK, "o"), "antithetic": ("-", ORANGE, "v"), "closed KL": (":", GREY, "s"),
+    "path": (":", INK, "x"), "local, closed KL": ("--", BLUE, "D"),
+    "flipout, closed KL": ("-.", ORANGE, "^")}
+
+
+def estimators(result, path=None):
+    """Draw the variance of the gradient in rho against the batch (untrained), and variance times time.
+
+    Parameters
+    ----------
+    result : dict
+        What ``bbbnp variance`` writes.
+    path : str or path-like, optional
+        Where to write a PNG; its folder must exist.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        7 inches wide, its text 15 pt.
+    """
+    names = {"weights": "weights", "local": "local, closed KL", "flipout": "flipout, closed KL"}
+    with rc_context({**STYLE, "font.size": 15}):
+        figure = Figure(figsize=(7, 7.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        against, product = figure.subplots(2, 1)
+        for name, style in names.items():
+            rows = [r for r in result["variance"]
+                    if (r["state"], r["part"], r["estimator"]) == ("untrained", "data", name)]
+            line, colour, marker = MARKS[style]
+            batches = [r["batch"] for r in rows]
+            against.plot(batches, [r["variance_rho"] for r in rows], marker, color=colour, markersize=8, label=name)
+            against.plot(batches, [r["predicted_rho"] for r in rows], line, color=colour, linewidth=1.5)
+        against.set(xscale="log", yscale="log", xlabel="batch $B$ (points measured, lines predicted)",
+                    ylabel=r"variance in $\rho$")
+        against.set_xticks(batches, [str(b) for b in batches])
+        against.minorticks_off()
+        against.legend(frameon=False, fontsize="small")
+        for place, (parameter, state) in enumerate((p, s) for p in ("mu", "rho") for s in ("untrained", "trained")):
+            rows = {r["estimator"]: r for r in result["variance"]
+                    if (r["state"], r["part"]) == (state, "all") and r["draws"] == 1 + (r["estimator"] == "antithetic")}
+            base = rows["weights"][f"variance_{parameter}"] * result["step_s"]["weights"]
+            for name, (_, colour, marker) in MARKS.items():
+                value = rows[name][f"variance_{parameter}"] * result["step_s"][name] / base
+                product.plot(place, value, marker, color=colour, markersize=9, mew=2, fillstyle="none",
+                             label=name if place == 0 else None)
+        product.set(yscale="log", xlim=(-0.5, 5.6), ylabel="variance × time of a step,\nshared weights = 1")
+        product.set_xticks(range(4), [f"$\\{p}$\n{s}" for p in ("mu", "rho") for s in ("untrained", "trained")])
+        product.legend(frameon=False, fontsize="x-small", loc="center right", handlelength=0.8)
+        if path is not None:
+            _save(figure, path)
+    return figure
+
+
+def races(result, path=None):
+    """Draw free energy above the best that any reached against seconds of training, seed by seed in the mean.
+
+    `result` is what ``bbbnp variance`` writes, `path` where to write a PNG; returned is the figure, 7 inches wide.
+    """
+    with rc_context({**STYLE, "font.size": 15}):
+        figure = Figure(figsize=(7, 6.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        for axes, data in zip(figure.subplots(2, 1), ("digits", "regression")):
+            runs = [r for r in result["races"] if r["data"] == data]
+            best = min(value for r in runs for _, value in r["track"])
+            seconds = np.geomspace(0.02, min(r["track"][-1][0] for r in runs), 60)
+            for name, (line, colour, _) in MARKS.items():
+                curves = [np.interp(seconds, *np.transpose(r["track"])) for r in runs if r["estimator"] == name]
+                axes.plot(seconds, np.mean(curves, axis=0) - best + 1, line, color=colour, linewidth=2, label=name)
+            axes.set(xscale="log", yscale="log", title=data, ylabel="free energy, nats\nabove the best, + 1")
+            axes.minorticks_off()
+            ticks = [t for t in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4) if t <= seconds[-1]]
+            axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        axes.set_xlabel("seconds of training on one core")
+        axes.legend(frameon=False, fontsize="x-small", ncols=2)
+        if path is not None:
+            _save(figure, path)
+    return figure

@@ -85,6 +85,8 @@ def test_costs_are_per_weight_and_step_and_ratios_are_quotients(result):
         assert r["floor_ns_per_weight"] == pytest.approx(1e6 / size) and r["ratio"] == pytest.approx(0.1)
     assert {(r["hidden"], r["prior"]) for r in result["steps"]} == set(itertools.product((3, 4), bench.PRIORS))
     assert result["small"] == [{"network": "1-2-1", "us_per_step": pytest.approx(1000), "us_spread": [1000, 1000]}]
+    floors = {r["weight_noise"]: r["floor_ns_per_weight"] for r in result["estimators"]}
+    assert floors["local"] == floors["flipout"] == pytest.approx(2 * floors["weights"])
     assert [r["hidden"] for r in result["widths"]] == [2, 3, 4]
     for r in result["widths"]:
         assert r["sampling"] + r["products"] + r["update"] == pytest.approx(r["ns_per_weight"])

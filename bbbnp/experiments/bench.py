@@ -35,21 +35,25 @@ ADAM = optimizer.Optimizer(optimizer.ADAM, 1e-3, optimizer.CONSTANT, 1.0, 0.9, 0
 
 
 class Trainer:
-    """A network under training on random data, one draw a step and Adam; `run(epochs)` trains on."""
+    """A network under training on random data, with Adam; `run(epochs)` trains on.
+
+    `settings` are those of an `Objective` beside prior and likelihood; `pieces` those of `Architecture.workspace`.
+    """
 
     def __init__(self, widths, prior, *, batch=BATCH, examples=10 * BATCH, likelihood="categorical", threads=None,
-                 **pieces):
+                 settings=None, **pieces):
         architecture, rng = Architecture(widths), np.random.default_rng(0)
         x = rng.standard_normal((examples, widths[0]), dtype=np.float32)
         y = (rng.integers(widths[-1], size=(examples, 1)) if likelihood == "categorical" else x[:, :1]).astype("f4")
         mu = architecture.initial_mu(0, np.float32)
         self.size, self.steps = architecture.size, -(-examples // batch)
         self.state = training.State.initial(mu, np.full_like(mu, -5), np.zeros(1), False)
+        objective = Objective(prior, likelihood, **settings or {})
         self.problem = training.Problem(
-            architecture.network, prior.components(np.float32), Objective(prior, likelihood).for_kernels, ADAM,
+            architecture.network, prior.components(np.float32), objective.for_kernels, ADAM,
             hotloop.Data(x, y, np.arange(examples), x[:batch].copy(), y[:batch].copy()),
             hotloop.Plan(batch, UNIFORM, 1.0, False, 1 << 60, hotloop.UPDATE),
-            architecture.workspace(batch, np.float32, **pieces), 0, threads)
+            architecture.workspace(batch, np.float32, second=objective.weight_noise != "weights", **pieces), 0, threads)
 
     def run(self, epochs):
         """Train so many epochs, of `steps` steps each."""
@@ -129,6 +133,22 @@ def step_records(hidden, rounds, thread_counts):
         yield {"hidden": hidden, "prior": prior, "threads": count, "ns_per_weight": statistics.median(step),
                "floor_ns_per_weight": statistics.median(floor), "ratio": statistics.median(ratio),
                "ns_spread": spread(step), "ratio_spread": spread(ratio)}
+
+
+def estimator_records(rounds, threads, hidden=400):
+    """Step and floor of every placement of the noise: local and flipout have each product of shared weights twice."""
+    widths = (INPUTS, hidden, hidden, CLASSES)
+    trainers = {name: Trainer(widths, PRIORS["gaussian"], threads=threads, settings={"weight_noise": name, "kl": kl})
+                for name, kl in (("weights", "sampled"), ("local", "closed"), ("flipout", "closed"))}
+    times = in_turn({"floor": products(widths, BATCH, threads)}
+                    | {name: trainer.run for name, trainer in trainers.items()}, rounds)
+    for name, trainer in trainers.items():
+        step = [t / trainer.steps / trainer.size * 1e9 for t in times[name]]
+        floor = [t * (1 if name == "weights" else 2) / trainer.size * 1e9 for t in times["floor"]]
+        ratio = [s / f for s, f in zip(step, floor)]
+        yield {"hidden": hidden, "weight_noise": name, "threads": threads, "ns_per_weight": statistics.median(step),
+               "floor_ns_per_weight": statistics.median(floor), "ratio": statistics.median(ratio),
+               "ratio_spread": spread(ratio)}
 
 
 def small_records(rounds):
@@ -225,7 +245,7 @@ def run(*, rounds=15, peers=False):
     counts = sorted({1, threads})
     blas = sorted({f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}"
                    for pool in threadpool_info() if pool["user_api"] == "blas"})
-    bar = tqdm(total=len(HIDDEN) + 5, desc="bench", disable=None, leave=False)
+    bar = tqdm(total=len(HIDDEN) + 6, desc="bench", disable=None, leave=False)
 
     def counted(label, records):
         bar.set_postfix_str(label)
@@ -236,6 +256,7 @@ def run(*, rounds=15, peers=False):
     result = {"numba": numba.__version__, "numpy": np.__version__, "blas": blas, "steps": [], "value_computed": True}
     for hidden in HIDDEN:
         result["steps"] += counted(f"H = {hidden}", step_records(hidden, rounds, counts))
+    result["estimators"] = counted("estimators", estimator_records(rounds, threads))
     result["small"] = counted("small networks", small_records(rounds))
     result["noise"] = counted("noise", [noise_record(rounds)])[0]
     result["widths"] = counted("cost against H", width_records(rounds, threads))
@@ -252,6 +273,10 @@ def table(result):
         name = f"H = {r['hidden']}, {r['prior']} prior"
         lines.append(f"{name:28}{r['threads']:8}{r['ns_per_weight']:11.2f}{r['floor_ns_per_weight']:8.2f}"
                      f"{r['ratio']:7.2f}   {r['ratio_spread'][0]:.2f} to {r['ratio_spread'][1]:.2f}")
+    for r in result["estimators"]:
+        lines.append(f"{'H = ' + str(r['hidden']) + ', noise in ' + r['weight_noise']:28}{r['threads']:8}"
+                     f"{r['ns_per_weight']:11.2f}{r['floor_ns_per_weight']:8.2f}{r['ratio']:7.2f}   "
+                     f"{r['ratio_spread'][0]:.2f} to {r['ratio_spread'][1]:.2f}, floor of its own products")
     for r in result["widths"]:
         lines.append(f"{'H = ' + str(r['hidden']):28}{r['threads']:8}{r['ns_per_weight']:11.2f}   sampling "
                      f"{r['sampling']:.2f}, products {r['products']:.2f}, gradient and update {r['update']:.2f}")

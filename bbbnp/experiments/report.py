@@ -6,6 +6,7 @@ A part stands between ``<!-- report: name -->`` and ``<!-- end: name -->``. No n
 import json
 from pathlib import Path
 import re
+import statistics
 import sys
 
 
@@ -90,6 +91,35 @@ def speed(results):
     return "\n".join(text)
 
 
+def estimators(results):
+    """What `bbbnp variance` measured, as Markdown."""
+    path = results / "estimators.json"
+    if not path.exists():
+        return ""
+    result = json.loads(path.read_text())
+    rows = {(r["state"], r["estimator"]): r for r in result["variance"]
+            if r["part"] == "all" and r["draws"] == 1 + (r["estimator"] == "antithetic")}
+    text = ["| estimator | in mu, untrained | in mu, trained | in rho, untrained | in rho, trained | time of a step "
+            "| free energy, digits | free energy, regression |", "|---|---|---|---|---|---|---|---|"]
+    for name, seconds in result["step_s"].items():
+        cells = [f"{rows['untrained' if i % 2 == 0 else 'trained', name][key] / rows[s, 'weights'][key]:.3g}"
+                 for i, (key, s) in enumerate((key, s) for key in ("variance_mu", "variance_rho")
+                                              for s in ("untrained", "trained"))]
+        for data in ("digits", "regression"):
+            ends = [r["track"][-1][1] for r in result["races"] if (r["data"], r["estimator"]) == (data, name)]
+            error = f" ± {statistics.stdev(ends) / len(ends)**0.5:.0f}" if len(ends) > 1 else ""
+            cells.append(f"{statistics.mean(ends):.0f}{error}" if ends else "not raced")
+        cells.insert(4, f"{seconds / result['step_s']['weights']:.2f}")
+        text.append(f"| {name} | " + " | ".join(cells) + " |")
+    settings = result["settings"]
+    text += ["", "Variance of the gradient at one batch of 128 digits, summed over all weights of "
+             f"{'-'.join(map(str, result['network']))}, over {settings['keys']} keys of the noise, as a part of "
+             "that of shared weights (one draw; antithetic has two); the time of a step likewise; free energy of all "
+             f"the data after {settings['seconds']:g} s of training on one core, mean and standard error of "
+             f"{settings['seeds']} seeds ([all numbers](pictures/estimators.json), {result['machine']})."]
+    return "\n".join(text)
+
+
 def story(results):
     """What `bbbnp bench --story` measured, as Markdown."""
     path = results / "bench_story.json"
@@ -129,7 +159,8 @@ def run(readme, results, *, check):
         If a file cannot be read or written.
     """
     readme, results = Path(readme), Path(results)
-    stale = _fill(readme, check, equations=equations(readme), results=regression(results), speed=speed(results))
+    stale = _fill(readme, check, equations=equations(readme), results=regression(results), speed=speed(results),
+                  estimators=estimators(results))
     return int(_fill(readme.parent / "notebooks" / "KERNELS.md", check, story=story(results)) or stale)
 
 
