@@ -130,7 +130,7 @@ def _bench_arguments(parser):
                         help="also time PyTorch and JAX (with optax), where they are installed")
     parser.add_argument("--story", action="store_true",
                         help="in place of all that: one step five times, from a plain loop to the one that trains")
-    parser.add_argument("--rounds", type=int, default=15, help="times that every contestant runs in turn (default 15)")
+    parser.add_argument("--rounds", type=int, default=11, help="times that every contestant runs in turn (default 11)")
     parser.add_argument("--json", type=Path, metavar="FILE",
                         help="write the results, and beside them (not for the story) the figure, as .png")
 

@@ -26,7 +26,8 @@ def small_and_by_our_clock(monkeypatch):
     monkeypatch.setattr(bench, "SECONDS", 1e-3)
     monkeypatch.setattr(bench, "SMALL", {"1-2-1": ((1, 2, 1), 4, 4)})
     ticks = itertools.count()
-    monkeypatch.setattr(bench, "time", types.SimpleNamespace(perf_counter=lambda: next(ticks) * 1e-3))
+    monkeypatch.setattr(bench, "time", types.SimpleNamespace(
+        perf_counter=lambda: next(ticks) * 1e-3, sleep=lambda _: None))
 
 
 @pytest.fixture

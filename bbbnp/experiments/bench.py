@@ -30,7 +30,8 @@ HIDDEN, WIDTHS = (400, 800, 1200), (100, 200, 400, 800, 1200, 2400)
 PRIORS = {"mixture": ScaleMixture(), "gaussian": GaussianPrior()}
 # widths, batch, examples: the paper's regression (100 points at once) and bandit
 SMALL = {"1-100-1": ((1, 100, 1), 100, 100), "119-100-100-1": ((119, 100, 100, 1), 64, 4096)}
-SECONDS = 0.12  # that one contestant runs in one round
+SECONDS = 0.15  # that one contestant runs in one round
+SETTLE = 0.05  # between two: the workers of a threaded BLAS spin for a while after a product
 ADAM = optimizer.Optimizer(optimizer.ADAM, 1e-3, optimizer.CONSTANT, 1.0, 0.9, 0.999, 1e-8)
 
 
@@ -107,6 +108,7 @@ def in_turn(contestants, rounds):
     result = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, function in contestants.items():
+            time.sleep(SETTLE)
             result[name].append(seconds(function, times[name]))
     return result
 
@@ -239,7 +241,7 @@ def peer_records(steps, small, rounds):
                    "spread": theirs["spread"], "ratio": cost / theirs[unit]}
 
 
-def run(*, rounds=15, peers=False):
+def run(*, rounds=11, peers=False):
     """Everything; returns the JSON's content without its head."""
     threads = numba.config.NUMBA_NUM_THREADS
     counts = sorted({1, threads})

@@ -13,7 +13,7 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, network_backward, network_backward_weights, network_forward
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 
-HIDDEN = 400
+HIDDEN = 1200
 SCALES = ((0.5, 1.0), (0.5, math.exp(-6)))  # of the default prior, for `libm_step`, which has it as densities
 STEPS = (
     ("libm", "one loop over the weights, exp and log from libm, normals from a generator with a state"),
@@ -85,7 +85,7 @@ def contestants(widths):
             "fused": (fused.run, fused.steps), "threaded": (threaded.run, threaded.steps)}, size
 
 
-def run(*, rounds=15):
+def run(*, rounds=11):
     """The table's content: for each version nanoseconds a weight, and how many times the one before it takes."""
     functions, size = contestants((INPUTS, HIDDEN, HIDDEN, CLASSES))
     times = in_turn({name: function for name, (function, _) in functions.items()}, rounds)
