@@ -17,7 +17,7 @@ from bbbnp.kernels import activation, dense, divergence, elbo, likelihood, place
 from bbbnp.objective import (
     ESTIMATOR, FORMS, LIKELIHOODS, GaussianPrior, MINIBATCH_WEIGHTS, Objective, PLACEMENTS, ScaleMixture,
     minibatch_weights, output_width)
-from bbbnp.study import Key, free_energy, free_energy_gradient, weight_noise
+from bbbnp.study import Key, free_energy, free_energy_gradient, unit_noise, weight_noise
 
 
 PRIORS = {"gaussian": GaussianPrior(0.7), "mixture": ScaleMixture(0.25, 1.0, 0.1)}
@@ -146,12 +146,13 @@ def equation_of(settings):
 
 
 def estimator_rows(hidden=(4, 5)):
-    """A row for each way of putting the noise in, KL, likelihood, activation and build.
+    """A row for each way of putting the noise in, KL, gradient, two likelihoods and activations, and build.
 
     The path gradient is checked together with what it leaves out, which is then the gradient of the value.
     """
     for prior_name, settings in estimator_settings():
-        for names in (("gaussian_input", "tanh"), ("categorical", "relu")):
+        pairs = ("gaussian_input", "tanh"), ("categorical", "relu")
+        for names in pairs[:1] if settings["antithetic"] else pairs:
             case = path_case(prior_name, *names, "geometric", hidden=hidden, **settings)
             numeric, path = path_numeric(*case), settings["gradient"] == "path"
             what = ", ".join([prior_name, *names, *(
@@ -177,6 +178,23 @@ def reference_rows():
         g = np.concatenate(reference.free_energy_gradient(mu, rho, log_noise, *rest))
         yield Row(f"reference, complex step: {', '.join(names)}", "E13", g.size,
                   *worst_entry(g, numeric, [*path_blocks(architecture), ("log_noise", TARGETS)]))
+    yield from _placed_reference_rows()
+
+
+def _placed_reference_rows():
+    """The same with noise that is not in the weights."""
+    for name, likelihood_name in itertools.product(("local", "flipout"), ("gaussian_input", "categorical")):
+        architecture, mu, rho, x, y, objective, key = path_case("mixture", likelihood_name, "tanh", "uniform")
+        draws, log_noise = range(objective.draws), np.log(objective.noise)
+        rest = (x, y, np.array([weight_noise(key, draw, mu.size) for draw in draws], float),
+                [unit_noise(key, draw, architecture, len(x), weight_noise=name) for draw in draws],
+                architecture.widths, "tanh", [(0.25, 1.0), (0.75, 0.1)], likelihood_name, objective.kl_weight)
+        numeric = complex_step_gradient(
+            lambda theta: reference.placed_free_energy(*np.split(theta, 2), log_noise, *rest),
+            np.concatenate([mu, rho]))
+        g = np.concatenate(reference.placed_free_energy_gradient(mu, rho, log_noise, *rest)[:2])
+        yield Row(f"reference, complex step: {likelihood_name}, weight_noise={name}",
+                  {"local": "E16", "flipout": "E22"}[name], g.size, *worst_entry(g, numeric, path_blocks(architecture)))
 
 
 def kernel_rows(seed=1):

@@ -28,14 +28,11 @@ class BayesRegressor(BayesModel):
     draws : int
         Weight draws averaged in each step.
     weight_noise : {"weights", "local", "flipout"}
-        Where noise enters in training: the weights, every unit of every example (local reparameterisation), or the
-        weights with other signs for every example. The last two take two products a layer.
+        Where noise enters in training: the weights, each unit (local reparameterisation), or weights with signs that
+        differ between examples. This and the next three are those of `Objective`, which says more.
     antithetic : bool
-        Draws in pairs, eps and -eps; `draws` must be even.
     kl : {"sampled", "closed"}
-        The KL of a GaussianPrior can be had in closed form.
     gradient : {"total", "path"}
-        "path" leaves out the score of log q, whose mean is zero.
     minibatch_weights : {"uniform", "geometric"}
         The part of the KL that each minibatch of an epoch carries (paper, section 3.4).
     temperature : float

@@ -182,6 +182,81 @@ def free_energy_gradient(mu, rho, log_noise, x, y, eps, widths, name, prior, lik
     return total
 
 
+# ---- other ways of putting the noise in, with the same mean and less of it in the gradient ----
+
+
+def path_gradient(g, rho, eps, kl_weight):
+    """dmu = g - kl_weight eps/sigma, drho = eps (g - kl_weight eps/sigma) s(rho): log q's own score left out (E24)"""
+    return reparameterize_backward(g - kl_weight * eps / softplus(rho), rho, eps)
+
+
+def antithetic(eps):
+    """eps_1, -eps_1, eps_2, -eps_2, ... from draws in the first axis (E23)"""
+    return np.stack([eps, -eps], axis=1).reshape(-1, *eps.shape[1:])
+
+
+def spread(rho, eps, local):
+    """S' of the second product v = h' S' + S'_b: sigma^2 (E16), or Delta = sigma eps (E22)"""
+    return softplus(rho)**2 if local else softplus(rho) * eps
+
+
+def spread_backward(ds, rho, eps, local):
+    """drho = dS' 2 sigma s(rho) (E16), or dS' eps s(rho) (E22)"""
+    return ds * (2 * softplus(rho) if local else eps) * logistic(rho)
+
+
+def placed_network(mu, s_all, x, units, widths, name):
+    """Outputs and, for each layer, h, h', dh'/dh and dy/dv; `units` has a pair (None, zeta) or (s, t) for each layer
+
+    y = h Mu + mu_b + sqrt(v) zeta, v = h^2 S + S_b (E16), or y = h Mu + mu_b + t v, v = (s h) Delta + Delta_b (E22)
+    """
+    h, tape = x, []
+    for (weight, bias), (s_weight, s_bias), (s, z) in zip(layers(mu, widths), layers(s_all, widths), units):
+        h2 = h**2 if s is None else s * h
+        v = h2 @ s_weight + s_bias
+        y = h @ weight + bias + (np.sqrt(v) * z if s is None else z * v)
+        tape.append((h, h2, 2 * h if s is None else s, z / (2 * np.sqrt(v)) if s is None else z))
+        h = activation(y, name)
+    return y, tape
+
+
+def placed_network_backward(dy, mu, s_all, tape, widths, name):
+    """dMu = h^T dy, dS' = h'^T dv, dh = dy Mu^T + dv S'^T dh'/dh, with dv = dy dy/dv, as flat vectors (E16, E22)"""
+    dmu, ds = [], []
+    for (weight, _), (s_weight, _), (h, h2, dh2, slope) in reversed(
+            list(zip(layers(mu, widths), layers(s_all, widths), tape))):
+        dv = dy * slope
+        dmu.insert(0, np.concatenate([(h.T @ dy).ravel(), dy.sum(axis=0)]))
+        ds.insert(0, np.concatenate([(h2.T @ dv).ravel(), dv.sum(axis=0)]))
+        dy = activation_backward(dy @ weight.T + dv @ s_weight.T * dh2, h, name)
+    return np.concatenate(dmu), np.concatenate(ds)
+
+
+def placed_free_energy(mu, rho, log_noise, x, y, eps, units, widths, name, prior, likelihood, kl_weight):
+    """`free_energy` with noise in the units, `units` for each draw; the KL is that of w = mu + sigma eps (E16, E22)"""
+    total = 0
+    for e, z in zip(eps, units):
+        out, _ = placed_network(mu, spread(rho, e, z[0][0] is None), x, z, widths, name)
+        complexity = log_posterior(rho, e) - log_prior(reparameterize(mu, rho, e), prior)
+        total += kl_weight * complexity - log_likelihood(likelihood, out, y, log_noise)
+    return total / len(eps)
+
+
+def placed_free_energy_gradient(mu, rho, log_noise, x, y, eps, units, widths, name, prior, likelihood, kl_weight,
+                                form=short_gradient):
+    """dmu, drho, dlog_noise of `placed_free_energy`: the KL's part and the likelihood's (E16, E22)"""
+    total = np.zeros_like(mu), np.zeros_like(rho), np.zeros_like(log_noise)
+    for e, z in zip(eps, units):
+        local = z[0][0] is None
+        out, tape = placed_network(mu, spread(rho, e, local), x, z, widths, name)
+        dout, dlog_noise = log_likelihood_backward(likelihood, out, y, log_noise)
+        dmu, ds = placed_network_backward(dout, mu, spread(rho, e, local), tape, widths, name)
+        a, b = form(-kl_weight * mixture_score(reparameterize(mu, rho, e), prior), rho, e, kl_weight)
+        one = a + dmu, b + spread_backward(ds, rho, e, local), dlog_noise
+        total = [t + d / len(eps) for t, d in zip(total, one)]
+    return total
+
+
 # ---- learning and predicting ----
 
 

@@ -86,3 +86,10 @@ def test_bad_widths_are_named(widths, message):
 def test_unknown_activation_lists_the_known():
     with pytest.raises(ValueError, match="activation='swish' is unknown; choose one of 'relu', 'tanh', 'sigmoid'"):
         Architecture((3, 1), "swish")
+
+
+def test_room_for_a_second_product_is_there_only_when_asked_for():
+    plain, second = (Architecture((3, 5, 2)).workspace(4, np.float32, second=ask) for ask in (False, True))
+    for name, size in (("spread", 32), ("second_inputs", 4 * 8), ("slopes", 4 * 7)):
+        assert getattr(plain, name).shape == (0,) and getattr(second, name).shape == (size,)
+        assert getattr(second, name).dtype == np.float32

@@ -35,7 +35,21 @@ def test_regression_writes_its_figure_and_numbers(tmp_path, capsys, data, name):
     assert report.comment(result)
 
 
+def test_regression_by_another_estimator_beside_the_same_ordinary_network(tmp_path):
+    chosen = ["--weight-noise", "local", "--antithetic", "--draws", "2", "--kl", "closed", "--prior", "gaussian"]
+    results = []
+    for extra in (chosen, chosen[3:5] + chosen[7:], ["--weight-noise", "flipout", "--gradient", "path"]):
+        assert run("regression", "--out", tmp_path, *QUICK, *extra) == 0
+        results.append(json.loads((tmp_path / "regression.json").read_text()))
+    one, other, _ = results
+    assert one["settings"]["weight_noise"] == "local" and one["settings"]["antithetic"] is True
+    assert one["bayes"]["misfit"] != other["bayes"]["misfit"]
+    assert one["ordinary"]["misfit"] == other["ordinary"]["misfit"]
+    assert results[2]["settings"]["gradient"] == "path"
+
+
 @pytest.mark.parametrize("arguments, message", [
+    (["--kl", "closed"], "kl='closed' needs"), (["--antithetic"], "draws=1"),
     (["--hidden", "0"], "hidden=0"), (["--pi", "2"], "pi=2"), (["--sigma1", "-1"], "sigma1"), (["--n", "0"], "n=0"),
     (["--noise", "loud"], "noise='loud'"), (["--learning-rate", "0"], "learning_rate"), (["--seed", "-1"], "seed"),
     (["--hidden", "a"], "not a list of widths"), (["--optimizer", "newton"], "invalid choice")])

@@ -96,6 +96,9 @@ def test_bad_validation_is_named(validation, message):
     ({"prior": GaussianPrior}, "^prior=<class .*GaussianPrior'> must be a ScaleMixture or a GaussianPrior"),
     ({"standardize": "no"}, "^standardize='no'"),
     ({"seed": 2**63}, "^seed=.* must be an integer from 0 to"),
+    ({"weight_noise": "units"}, "^weight_noise='units' is unknown; choose one of 'weights', 'local', 'flipout'"),
+    ({"kl": "closed"}, "^kl='closed' needs a GaussianPrior"), ({"antithetic": True}, "^antithetic=True .* draws=1"),
+    ({"posterior": "point", "weight_noise": "local"}, "^weight_noise='local' is of no use .* or a point posterior"),
 ])
 def test_bad_settings_are_named_and_the_known_names_listed(params, message):
     with pytest.raises(ValueError, match=message):

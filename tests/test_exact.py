@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, linalg, stats
 
 from bbbnp import Architecture, BayesRegressor, GaussianPrior, Key, Objective, free_energy, free_energy_gradient
 from bbbnp.exact import ConjugateRegression, grid_posterior
@@ -123,3 +123,24 @@ def test_training_reaches_the_mean_field_optimum(batch_size, weights, temperatur
     assert np.abs(model.sigma_ / sigma - 1).max() < 0.02 * SLACK
     if temperature != 1:  # the tempered optimum is another one, and the test can tell
         assert np.abs(model.sigma_ / exact().mean_field[1] - 1).min() > 0.3
+
+
+@pytest.mark.E24
+def test_path_gradient_of_every_draw_is_zero_at_the_true_posterior():
+    """Where the inputs are orthogonal, the bias's among them, the best diagonal Gaussian is the posterior itself."""
+    X = linalg.hadamard(8)[:, 1:4] * [0.7, 1.1, 1.6]
+    y = X @ [0.7, -0.4, 0.2] + 0.3 + NOISE * np.random.default_rng(2).normal(size=8)
+    model = ConjugateRegression(np.column_stack([X, np.ones(8)]), y, NOISE, PRIOR_SIGMA)
+    assert model.gap == pytest.approx(0, abs=1e-12)
+    m, sigma = model.mean_field
+    rho, architecture = np.log(np.expm1(sigma)), Architecture((3, 1))
+
+    def largest(X, y, mu, rho, **settings):
+        results = [free_energy_gradient(architecture, mu, rho, X, y, objective=objective(**settings), key=Key(5, step))
+                   for step in range(20)]
+        return [max(np.abs(r.dmu).max(), np.abs(r.drho).max()) for r in results]
+
+    total = largest(X, y, m, rho)
+    assert max(largest(X, y, m, rho, gradient="path")) < 1e-12 * min(total)
+    assert min(largest(X, y, m, rho - 1e-3, gradient="path")) > 1e-6 * max(total)  # nearly the posterior is not enough
+    assert min(largest(*regression_data(), *optimum()[1:], gradient="path")) > 0.1  # nor the optimum, if that differs

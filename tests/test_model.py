@@ -158,6 +158,8 @@ def test_scikit_learn_can_clone_search_and_pipe(regressor, classifier, small):
         net = make(seed=3, prior=GaussianPrior(0.5)).fit(small.X, y)
         twin = base.clone(net)
         assert twin.get_params() == net.get_params() and not hasattr(twin, "state_") and is_kind(twin)
+        chosen = {"draws": 2, "antithetic": True, "weight_noise": "flipout", "kl": "closed"}
+        assert base.clone(make(prior=GaussianPrior(), **chosen)).get_params().items() >= chosen.items()
         assert twin.set_params(epochs=3, draws=2) is twin and (twin.epochs, net.epochs) == (3, 2)
         np.testing.assert_array_equal(base.clone(net).fit(small.X, y).predict(small.X), net.predict(small.X))
         pipe = make_pipeline(StandardScaler(), make()).fit(small.X, y)

@@ -8,8 +8,9 @@ import pytest
 from scipy.stats import norm
 
 from bbbnp import GaussianPrior, Objective, ScaleMixture, minibatch_weights
+from bbbnp.kernels import divergence, elbo, placement
 from bbbnp.kernels.prior import log_prior
-from bbbnp.objective import MINIBATCH_WEIGHTS
+from bbbnp.objective import ESTIMATOR, MINIBATCH_WEIGHTS
 
 W = np.array([-50.0, -0.3, 0.0, 1e-3, 2.0])
 
@@ -50,6 +51,13 @@ def test_kl_weight_is_temperature_times_minibatch_weight():
     assert Objective(temperature=0.5, minibatch_weight=0.25).kl_weight == 0.125
 
 
+def test_the_defaults_are_those_of_before_and_pairs_may_have_either_form():
+    assert Objective().for_kernels[2:] == (elbo.SHORT, placement.WEIGHTS, divergence.SAMPLED, False)
+    assert {"weight_noise": "weights", "antithetic": False, "kl": "sampled", "gradient": "total"} == ESTIMATOR
+    assert Objective(draws=2, antithetic=True, form="paper").for_kernels.form == elbo.PAPER
+    assert Objective(gradient="path").for_kernels.form == elbo.PATH
+
+
 @pytest.mark.parametrize("function, arguments, message", [
     (Objective, {"prior": 3}, "prior=3 must be a ScaleMixture or a GaussianPrior"),
     (Objective, {"likelihood": "poisson"}, "likelihood='poisson' is unknown; choose one of 'gaussian', "),
@@ -57,6 +65,20 @@ def test_kl_weight_is_temperature_times_minibatch_weight():
     (Objective, {"form": "long"}, "form='long' is unknown"), (Objective, {"draws": -1}, "draws=-1 must be an integer"),
     (Objective, {"minibatch_weight": -1}, "minibatch_weight=-1 must be"),
     (Objective, {"temperature": np.nan}, "temperature=nan must be"),
+    (Objective, {"weight_noise": "units"}, "weight_noise='units' is unknown; choose one of 'weights', "),
+    (Objective, {"antithetic": 1}, "antithetic=1 must be True or False"),
+    (Objective, {"kl": "exact"}, "kl='exact' is unknown; choose one of 'sampled', 'closed'"),
+    (Objective, {"gradient": "score"}, "gradient='score' is unknown; choose one of 'total', 'path'"),
+    (Objective, {"antithetic": True}, "antithetic=True pairs draws .*: draws=1 must be even"),
+    (Objective, {"antithetic": True, "draws": 3}, "antithetic=True pairs draws .*: draws=3 must be even"),
+    (Objective, {"kl": "closed"}, "kl='closed' needs a GaussianPrior: the KL to a ScaleMixture has no closed form"),
+    (Objective, {"prior": GaussianPrior(), "kl": "closed", "gradient": "path"}, "gradient='path' .* kl='closed' has no"),
+    (Objective, {"weight_noise": "local", "gradient": "path"}, "gradient='path' needs the draw .*weight_noise='local'"),
+    (Objective, {"form": "paper", "gradient": "path"}, "form='paper' is equations 3 and 4 .* with gradient='path'"),
+    (Objective, {"form": "paper", "weight_noise": "local"}, "form='paper' .* with weight_noise='local'"),
+    (Objective, {"form": "paper", "prior": GaussianPrior(), "kl": "closed"}, "form='paper' .* with kl='closed'"),
+    *((Objective, {"draws": 0, **chosen}, "is of no use without noise, to a network of draws=0") for chosen in (
+        {"weight_noise": "flipout"}, {"antithetic": True}, {"kl": "closed"}, {"gradient": "path"})),
     (minibatch_weights, {"kind": "harmonic", "sizes": [1]}, "kind='harmonic' is unknown; choose one of 'uniform', "),
     (minibatch_weights, {"kind": "uniform", "sizes": [3, 0]}, "sizes=0 must be an integer of at least 1"),
     (ScaleMixture, {"pi": 1.1}, "pi=1.1 must be a finite number, at least 0, at most 1"),

@@ -9,7 +9,7 @@ import pytest
 
 from bbbnp import Key, free_energy_gradient, threads
 from bbbnp.architecture import Architecture
-from bbbnp.gradcheck_cases import PRIORS, path_case
+from bbbnp.gradcheck_cases import PRIORS, estimator_settings, path_case
 from bbbnp.kernels import elbo, fused, hotloop, optimizer
 from bbbnp.objective import LIKELIHOODS, Objective
 
@@ -25,7 +25,7 @@ def plain(architecture, mu, rho, x, y, objective, key):
     parts = elbo.free_energy_gradient(
         gradient, elbo.Parameters(mu, rho, log_noise), architecture.network, objective.prior.components(mu.dtype),
         objective.for_kernels, elbo.Batch(x, y, objective.kl_weight), elbo.Key(*key),
-        architecture.workspace(len(x), mu.dtype))
+        architecture.workspace(len(x), mu.dtype, second=objective.weight_noise != "weights"))
     return gradient, parts
 
 
@@ -45,6 +45,22 @@ def test_fused_equals_plain(names, pieces):
         np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
     if names[1] == "gaussian_learned":
         np.testing.assert_allclose(result.dlog_noise, dlog_noise, rtol=1e-12)
+
+
+@pytest.mark.E14
+@pytest.mark.E16
+@pytest.mark.E22
+@pytest.mark.E23
+@pytest.mark.E24
+@pytest.mark.parametrize("pieces", PIECES, ids=str)
+@pytest.mark.parametrize("prior, settings", estimator_settings(), ids=str)
+def test_fused_equals_plain_wherever_the_noise_is(prior, settings, pieces):
+    *arguments, objective, key = case = path_case(prior, "gaussian_learned", "tanh", "geometric", **settings)
+    (dmu, drho, dlog_noise), parts = plain(*case)
+    result = free_energy_gradient(*arguments, objective=objective, key=key, pieces=pieces)
+    np.testing.assert_allclose(result[1:4], parts, rtol=1e-13)
+    for ours, truth in ((result.dmu, dmu), (result.drho, drho), (result.dlog_noise, dlog_noise)):
+        np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
 
 
 def test_fused_equals_plain_without_noise():

@@ -201,3 +201,26 @@ def test_all_24_orders_of_four_are_equally_frequent_and_those_of_a_naive_shuffle
         j = np.random.default_rng(i).integers(4, size=epochs)
         naive[rows, j], naive[rows, i] = naive[rows, i], naive[rows, j]
     assert chi_square(naive) > limit
+
+
+def signs(size, start=0, **key):
+    s, key = np.full(size, np.nan, np.float32), KEY | key
+    noise.signs(s, key["seed"], key["stream"], key["step"], key["draw"], start)
+    return s
+
+
+def test_signs_are_bits_of_their_words():
+    s = signs(300)
+    four = [int(word) for i in range(3) for word in philox_twin(
+        (i, KEY["draw"], KEY["step"], KEY["stream"]), (SEED, 0))]
+    np.testing.assert_array_equal(s, [1 - 2 * (four[j // 32] >> j % 32 & 1) for j in range(300)])
+    np.testing.assert_array_equal(signs(172, start=128), s[128:])
+    for name in KEY:
+        assert not np.array_equal(signs(300, **{name: KEY[name] + 1}), s)
+
+
+def test_signs_are_as_often_plus_as_minus_and_independent_of_their_neighbours():
+    s = signs(DRAWS)
+    assert abs(s.mean()) < 5 / np.sqrt(DRAWS)
+    for lag in (1, 32, 128):
+        assert abs(np.mean(s[lag:] * s[:-lag])) < 5 / np.sqrt(DRAWS)
