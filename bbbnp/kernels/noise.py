@@ -11,7 +11,7 @@ Philox is that of Salmon, Moraes, Dror and Shaw (2011); its words become normals
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.vectormath import HALF, ONE, TWO, ZERO, f32, horner, log
+from bbbnp.kernels.vectormath import BIT, HALF, ONE, TWO, ZERO, f32, horner, log
 
 # Streams keep the uses of noise apart: the same index of two streams is two independent draws.
 WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS = range(9)
@@ -105,9 +105,11 @@ def signs(s, seed, stream, step, draw, start=0):
     """
     for i in range(0, s.size, BLOCK_OF_SIGNS):
         four = words((start + i) // BLOCK_OF_SIGNS, seed, stream, step, draw)
-        for j in range(i, min(i + BLOCK_OF_SIGNS, s.size)):
-            bit = (four[(j - i) // 32] >> u64((j - i) % 32)) & u64(1)
-            s[j] = -ONE if bit == u64(1) else ONE
+        for k in range(4):
+            first = min(i + 32 * k, s.size)
+            part, word = s[first:first + 32], np.int32(four[k])
+            for j in range(part.size):
+                part[j] = ONE - TWO * f32((word >> np.int32(j)) & BIT)
 
 
 @kernel
