@@ -273,7 +273,7 @@ def estimators(result, path=None):
 
 
 def races(result, path=None):
-    """Draw free energy above the best that any reached against seconds of training, seed by seed in the mean.
+    """Draw free energy above the best that any reached from that seed against seconds of training, mean of the seeds.
 
     `result` is what ``bbbnp variance`` writes, `path` where to write a PNG; returned is the figure, 7 inches wide.
     """
@@ -282,11 +282,13 @@ def races(result, path=None):
         FigureCanvasAgg(figure)
         for axes, data in zip(figure.subplots(2, 1), ("digits", "regression")):
             runs = [r for r in result["races"] if r["data"] == data]
-            best = min(value for r in runs for _, value in r["track"])
+            best = {seed: min(v for r in runs if r["seed"] == seed for _, v in r["track"]) for seed in
+                    {r["seed"] for r in runs}}
             seconds = np.geomspace(0.02, min(r["track"][-1][0] for r in runs), 60)
             for name, (line, colour, _) in MARKS.items():
-                curves = [np.interp(seconds, *np.transpose(r["track"])) for r in runs if r["estimator"] == name]
-                axes.plot(seconds, np.mean(curves, axis=0) - best + 1, line, color=colour, linewidth=2, label=name)
+                curves = [np.interp(seconds, *np.transpose(r["track"])) - best[r["seed"]] + 1
+                          for r in runs if r["estimator"] == name]
+                axes.plot(seconds, np.mean(curves, axis=0), line, color=colour, linewidth=2, label=name)
             axes.set(xscale="log", yscale="log", title=data, ylabel="free energy, nats\nabove the best, + 1")
             axes.minorticks_off()
             ticks = [t for t in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4) if t <= seconds[-1]]

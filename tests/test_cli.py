@@ -101,7 +101,7 @@ def test_gradcheck_prints_and_writes_its_table(tmp_path, capsys, monkeypatch):
     assert run("gradcheck", "--json", tmp_path / "g.json") == 0
     written = json.loads((tmp_path / "g.json").read_text())
     assert written["worst"] == max(row["worst"] for row in written["rows"]) < 1e-7
-    assert set(written["rows"][0]) == {"what", "equation", "size", "worst", "entry"}
+    assert set(written["rows"][0]) == {"what", "build", "equation", "size", "worst", "entry"}
     assert "softplus" in capsys.readouterr().out
     row = next(gradcheck_cases.kernel_rows())._replace(worst=1e-6)
     monkeypatch.setattr(gradcheck_cases, "kernel_rows", lambda: iter([row]))

@@ -6,7 +6,7 @@ minibatch: what is left is the noise that the estimator itself puts in. Predicti
 - data term of the mean over a batch: v/B + (1 - 1/B) c, with v the variance of one example's gradient, measured
   example by example and averaged over the batch, and c the covariance of two. With noise of each example's own (local)
   c = 0, and the variance falls as 1/B; otherwise c is solved from the batch of 32, and is the floor that no larger
-  batch gets below;
+  batch gets below (the few examples of a smaller batch have another covariance);
 - S independent draws: 1/S of one draw's variance;
 - sampled KL of a Gaussian prior of deviation s, in closed form: see `predicted_kl`.
 """
@@ -105,7 +105,8 @@ def data_records(measure, keys):
     """The data term alone (no KL) against the batch."""
     for name in ("weights", "local", "flipout"):
         options = {"temperature": 0.0, "keys": keys}
-        each = [measure(ESTIMATORS[name], rows=slice(n, n + 1), **options) for n in range(max(BATCHES))]
+        few = {**options, "keys": max(2 * GROUPS, keys // 4)}  # each; there are many
+        each = [measure(ESTIMATORS[name], rows=slice(n, n + 1), **few) for n in range(max(BATCHES))]
         found = {b: measure(ESTIMATORS[name], rows=slice(b), **options) for b in BATCHES}
         for b in BATCHES:
             predicted = {}
