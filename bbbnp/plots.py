@@ -205,7 +205,7 @@ def bench(result, path=None):
                       label="products alone" if r is ours[0] else None)
         bars.set(yticks=range(len(rows)), yticklabels=[f"{name}, H = {hidden}" for hidden, _, name, _ in rows],
                  xlabel="ns a weight and step")
-        bars.legend(loc="best", frameon=False, fontsize="small", handlelength=1.2)
+        figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize="small", handlelength=1.2)
         widths = [r["hidden"] for r in result["widths"]]
         line.plot(widths, [r["ns_per_weight"] for r in result["widths"]], "o-", color=BLUE, label="step")
         line.plot(list(floors), list(floors.values()), "s--", color=ORANGE, label="products alone")

@@ -55,8 +55,8 @@ class Cursor(NamedTuple):
 def gather(i, data, start, stop, rows):
     """Block `i` of `rows` examples of the minibatch order[start:stop]."""
     for j in range(i * rows, min((i + 1) * rows, stop - start)):
-        data.batch_x[j] = data.x[data.order[start + j]]
-        data.batch_y[j] = data.y[data.order[start + j]]
+        copy(data.batch_x[j], data.x[data.order[start + j]])
+        copy(data.batch_y[j], data.y[data.order[start + j]])
 
 
 def _train(steps, history, state, network, prior, objective, optimizer, data, plan, cursor, ws):
