@@ -140,8 +140,9 @@ COMMANDS = {
                    "Train a Bayesian network by Bayes by Backprop and an ordinary one on the paper's curve; write the "
                    "figure and its numbers. Vary anything: fewer points, another prior, no temperature, and look."),
     "gradcheck": (_gradcheck_arguments, _gradcheck, "every hand-written gradient against finite differences",
-                  "Check every kernel, reference.py, and the training path for each prior, likelihood, activation and "
-                  "minibatch weight, by Ridders' extrapolated differences in float64; exit 1 above 1e-7."),
+                  "Check every kernel, reference.py, and the training path, serial and parallel, for each prior, "
+                  "likelihood, activation, minibatch weight and way of putting the noise in, by Ridders' extrapolated "
+                  "differences in float64; exit 1 above 1e-7."),
     "report": (_report_arguments, _report, "write the README's results from the result files",
                "Fill the part of README.md between the report marks from the JSON files, so that no number is typed.")}
 
