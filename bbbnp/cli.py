@@ -193,8 +193,9 @@ COMMANDS = {
                    "Train a Bayesian network by Bayes by Backprop and an ordinary one on the paper's curve; write the "
                    "figure and its numbers. Vary anything: fewer points, another prior, no temperature, and look."),
     "gradcheck": (_gradcheck_arguments, _gradcheck, "every hand-written gradient against finite differences",
-                  "Check every kernel, reference.py, and the training path for each prior, likelihood, activation and "
-                  "minibatch weight, by Ridders' extrapolated differences in float64; exit 1 above 1e-7."),
+                  "Check every kernel, reference.py, and the training path, serial and parallel, for each prior, "
+                  "likelihood, activation, minibatch weight and way of putting the noise in, by Ridders' extrapolated "
+                  "differences in float64; exit 1 above 1e-7."),
     "bench": (_bench_arguments, _bench, "what a training step costs, beside the matrix products it cannot avoid",
               "Time the training step of 784-H-H-10, the products alone, the paper's small networks, drawing noise, "
               "and a cold start, in one process and in turn; a few minutes, on a machine that does nothing else."),

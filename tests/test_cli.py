@@ -97,11 +97,12 @@ def test_report_of_noise_that_depends_on_x_and_of_a_foreign_file(tmp_path):
 
 def test_gradcheck_prints_and_writes_its_table(tmp_path, capsys, monkeypatch):
     from bbbnp import gradcheck_cases
-    monkeypatch.setattr(gradcheck_cases, "path_rows", lambda hidden: iter(()))
+    for name in ("path_rows", "estimator_rows"):
+        monkeypatch.setattr(gradcheck_cases, name, lambda hidden: iter(()))
     assert run("gradcheck", "--json", tmp_path / "g.json") == 0
     written = json.loads((tmp_path / "g.json").read_text())
     assert written["worst"] == max(row["worst"] for row in written["rows"]) < 1e-7
-    assert set(written["rows"][0]) == {"what", "build", "equation", "size", "worst", "entry"}
+    assert set(written["rows"][0]) == {"what", "equation", "size", "worst", "entry", "build"}
     assert "softplus" in capsys.readouterr().out
     row = next(gradcheck_cases.kernel_rows())._replace(worst=1e-6)
     monkeypatch.setattr(gradcheck_cases, "kernel_rows", lambda: iter([row]))

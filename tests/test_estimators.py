@@ -184,7 +184,7 @@ def test_gradient_has_the_expectation_of_that_with_shared_weights(settings, dire
 @pytest.mark.E23
 @pytest.mark.parametrize("weight_noise", ["weights", "local", "flipout"])
 def test_antithetic_pairs_integrate_odd_integrands_exactly(weight_noise):
-    """In mu, the gradient of a linear network with Gaussian prior and noise is its mean and odd in the noise."""
+    """The gradient in mu of a linear network with Gaussian prior and noise is its mean and what is odd in the noise."""
     rng = np.random.default_rng(9)
     X, y = np.column_stack([rng.normal(size=(6, 2)), np.ones(6)]), rng.normal(size=6)
     mu, rho = rng.normal(size=3), np.array([-1.0, 0.3, -0.5])

@@ -107,16 +107,20 @@ def estimators(results):
                  for i, (key, s) in enumerate((key, s) for key in ("variance_mu", "variance_rho")
                                               for s in ("untrained", "trained"))]
         for data in ("digits", "regression"):
-            ends = [r["track"][-1][1] for r in result["races"] if (r["data"], r["estimator"]) == (data, name)]
-            error = f" ± {statistics.stdev(ends) / len(ends)**0.5:.0f}" if len(ends) > 1 else ""
-            cells.append(f"{statistics.mean(ends):.0f}{error}" if ends else "not raced")
+            ends = {(r["estimator"], r["seed"]): r["track"][-1][1] for r in result["races"] if r["data"] == data}
+            apart = [end - (ends["weights", seed] if name != "weights" else 0)
+                     for (racer, seed), end in ends.items() if racer == name]
+            error = f" ± {statistics.stdev(apart) / len(apart)**0.5:.0f}" if len(apart) > 1 else ""
+            sign = "" if name == "weights" else "+"
+            cells.append(f"{statistics.mean(apart):{sign}.0f}{error}" if apart else "not raced")
         cells.insert(4, f"{seconds / result['step_s']['weights']:.2f}")
         text.append(f"| {name} | " + " | ".join(cells) + " |")
     settings = result["settings"]
     text += ["", "Variance of the gradient at one batch of 128 digits, summed over all weights of "
              f"{'-'.join(map(str, result['network']))}, over {settings['keys']} keys of the noise, as a part of "
              "that of shared weights (one draw; antithetic has two); the time of a step likewise; free energy of all "
-             f"the data after {settings['seconds']:g} s of training on one core, mean and standard error of "
+             f"the data after {settings['seconds']:g} s of training on one core, for shared weights, and "
+             "how far from it the others end with the same seed: mean and standard error of "
              f"{settings['seeds']} seeds ([all numbers](pictures/estimators.json), {result['machine']})."]
     return "\n".join(text)
 

@@ -53,7 +53,7 @@ def test_fused_equals_plain(names, pieces):
 @pytest.mark.E23
 @pytest.mark.E24
 @pytest.mark.parametrize("pieces", PIECES, ids=str)
-@pytest.mark.parametrize("prior, settings", [*estimator_settings()], ids=str)
+@pytest.mark.parametrize("prior, settings", list(estimator_settings()), ids=str)
 def test_fused_equals_plain_wherever_the_noise_is(prior, settings, pieces):
     *arguments, objective, key = case = path_case(prior, "gaussian_learned", "tanh", "geometric", **settings)
     (dmu, drho, dlog_noise), parts = plain(*case)
