@@ -112,7 +112,8 @@ def test_a_wrong_file_is_described(folder, capsys, name, content, message):
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:-1], lambda whole: whole[:40], lambda whole: whole[:2],
-                                    lambda whole: whole[:30] + bytes(9) + whole[39:], lambda whole: whole + b"more"])
+                                    lambda whole: whole[:30] + bytes(9) + whole[39:], lambda whole: whole + b"more",
+                                    lambda whole: whole[:10] + b"\xff" * 90])
 def test_damaged_gzip_data(folder, damage):
     (folder / IMAGES).write_bytes(damage(gzip.compress(CONTENT[IMAGES])))
     with pytest.raises(DataError, match=f"{IMAGES} is truncated or damaged gzip.*expected {sha256(CONTENT[IMAGES])}"):

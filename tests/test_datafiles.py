@@ -56,11 +56,11 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(b"", status=500)
 
     def silent(self, plain, body):
-        self.server.released.wait()
+        self.server.released.wait(5)  # at most, so that code without a time-out fails
 
     def stalling(self, plain, body):
         self.answer(body[:9], length=len(body))
-        self.server.released.wait()
+        self.server.released.wait(5)  # at most, so that code without a time-out fails
 
     def short(self, plain, body):
         self.answer(body[:-9], length=len(body))
