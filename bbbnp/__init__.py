@@ -4,7 +4,7 @@ Reading order: `bbbnp.reference`, the whole algorithm on one page of NumPy; then
 (vectormath, noise, posterior, prior, divergence, likelihood, activation, dense, placement, optimizer, elbo, fused,
 hotloop, predictive); then what people meet: `objective` and `study`, the free energy as an ordinary function;
 `gradcheck` and `exact`, the proofs; `estimator` and `model`, the two models; `training` and `prediction`, the loops
-around the kernels.
+around the kernels; `data` and `datafiles`, what to train on.
 """
 
 __version__ = "0.1.0"

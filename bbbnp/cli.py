@@ -1,4 +1,4 @@
-"""The command line: ``bbbnp regression``, ``gradcheck``, ``bench``, ``variance``, ``report``.
+"""The command line: ``bbbnp regression``, ``gradcheck``, ``bench``, ``variance``, ``data``, ``report``.
 
 Exit codes: 0 done, 1 failed, 2 wrong use; an error is one line.
 """
@@ -177,6 +177,22 @@ def _variance(options):
     return 0
 
 
+def _data_arguments(parser):
+    from bbbnp.data import DATASETS
+    parser.add_argument("name", choices=DATASETS, help="the data set")
+    parser.add_argument("--data-dir", metavar="FOLDER",
+                        help="read the files, plain or as .gz, from here or from a folder of the data set's name in "
+                        "here, and download nothing (default: the environment variable BBBNP_DATA)")
+
+
+def _data(options):
+    from bbbnp import data
+    print(data.DATASETS[options.name].source)
+    for path, shape in data.files(options.name, data_dir=options.data_dir):
+        print(f"{path}  {' x '.join(map(str, shape))}  sum OK", flush=True)
+    return 0
+
+
 def _report_arguments(parser):
     parser.add_argument("--readme", type=Path, default=Path("README.md"), help="file to write into (default README.md)")
     parser.add_argument("--results", type=Path, default=Path("pictures"), help="folder of JSON results")
@@ -203,6 +219,11 @@ COMMANDS = {
                  "Measure the variance of the gradient in mu and rho under each estimator, on an untrained and a "
                  "trained network, beside what theory predicts, and race them at equal CPU time; takes minutes, on a "
                  "machine that does nothing else."),
+    "data": (_data_arguments, _data, "download a data set, or check the files that you have",
+             "Find or download each file of a data set, check the SHA-256 sum of its uncompressed content, and say "
+             "where it is and what shape it has; exit 1 if a file is missing, damaged or another one. Downloads go to "
+             "the cache folder of the user, or to BBBNP_CACHE, and are kept only if their sum is right. Without a "
+             "network, put the files into a folder and name it."),
     "report": (_report_arguments, _report, "write the README's results from the result files",
                "Fill the part of README.md between the report marks from the JSON files, so that no number is typed.")}
 
