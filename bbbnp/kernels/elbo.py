@@ -192,11 +192,11 @@ def weights_gradient(dmu, drho, dw, ds, piece, prior, weighting):
     Shapes: all (n,); dw is dW, or dMu beside ds = dS' (E16, E22), which is not read where the noise is in the weights.
     """
     in_weights, part = weighting.placement == WEIGHTS, dmu.dtype.type(weighting.part)
-    if weighting.kl == SAMPLED:
-        through_w = dw if in_weights else np.zeros_like(dw)  # the KL's alone, as if the likelihood were flat
-        draw_gradient(dmu, drho, through_w, piece.w, piece.rho, piece.eps, prior, weighting)
-        if in_weights:
-            return
+    if weighting.kl == SAMPLED and in_weights:
+        draw_gradient(dmu, drho, dw, piece.w, piece.rho, piece.eps, prior, weighting)
+        return
+    if weighting.kl == SAMPLED:  # the KL's part alone, as if the likelihood were flat; in one call it rounds otherwise
+        draw_gradient(dmu, drho, np.zeros_like(dw), piece.w, piece.rho, piece.eps, prior, weighting)
     else:
         kl_gradient(dmu, drho, piece.mu, piece.rho, prior, part * dmu.dtype.type(weighting.kl_weight))
     if in_weights:
