@@ -5,6 +5,7 @@ import json
 import subprocess
 import types
 
+import numba
 import numpy as np
 import pytest
 
@@ -13,16 +14,16 @@ from bbbnp.architecture import Architecture
 from bbbnp.cli import main
 from bbbnp.experiments import bench, peers, phases, report, story
 
-ROUNDS = 3
+JIT = not numba.config.DISABLE_JIT
+ROUNDS, INPUTS, BATCH, CLASSES, HIDDEN, WIDTHS = (3, 5, 6, 10, (3, 4), (2, 3, 4)) if JIT else (1, 2, 2, 2, (2,), (2,))
 
 
 @pytest.fixture(autouse=True)
 def small_and_by_our_clock(monkeypatch):
     """Small networks, and a clock that moves by a millisecond whenever it is read."""
-    monkeypatch.setattr(bench, "INPUTS", 5)
-    monkeypatch.setattr(bench, "BATCH", 6)
-    monkeypatch.setattr(bench, "HIDDEN", (3, 4))
-    monkeypatch.setattr(bench, "WIDTHS", (2, 3, 4))
+    for name, value in (("INPUTS", INPUTS), ("BATCH", BATCH), ("HIDDEN", HIDDEN), ("WIDTHS", WIDTHS),
+                        ("CLASSES", CLASSES)):
+        monkeypatch.setattr(bench, name, value)
     monkeypatch.setattr(bench, "SECONDS", 1e-3)
     monkeypatch.setattr(bench, "SMALL", {"1-2-1": ((1, 2, 1), 4, 4)})
     ticks = itertools.count()
@@ -81,20 +82,20 @@ def test_contestants_run_in_turn_and_equally_often():
 
 def test_costs_are_per_weight_and_step_and_ratios_are_quotients(result):
     for r in result["steps"]:
-        size = Architecture((5, r["hidden"], r["hidden"], 10)).size
+        size = Architecture((INPUTS, r["hidden"], r["hidden"], CLASSES)).size
         assert r["ns_per_weight"] == pytest.approx(1e6 / 10 / size)  # a millisecond for ten steps
         assert r["floor_ns_per_weight"] == pytest.approx(1e6 / size) and r["ratio"] == pytest.approx(0.1)
-    assert {(r["hidden"], r["prior"]) for r in result["steps"]} == set(itertools.product((3, 4), bench.PRIORS))
+    assert {(r["hidden"], r["prior"]) for r in result["steps"]} == set(itertools.product(HIDDEN, bench.PRIORS))
     assert result["small"] == [{"network": "1-2-1", "us_per_step": pytest.approx(1000), "us_spread": [1000, 1000]}]
     floors = {r["weight_noise"]: r["floor_ns_per_weight"] for r in result["estimators"]}
     assert floors["local"] == floors["flipout"] == pytest.approx(2 * floors["weights"])
-    assert [r["hidden"] for r in result["widths"]] == [2, 3, 4]
+    assert [r["hidden"] for r in result["widths"]] == list(WIDTHS)
     for r in result["widths"]:
         assert r["sampling"] + r["products"] + r["update"] == pytest.approx(r["ns_per_weight"])
     by_peer = {(r["peer"], r.get("hidden", r.get("network")), r["prior"]): r for r in result["peers"]}
     assert by_peer["torch", "1-2-1", "mixture"]["ratio"] == pytest.approx(1000 / 900)
-    ours, = {r["ns_per_weight"] for r in result["steps"] if (r["hidden"], r["prior"]) == (3, "gaussian")}
-    assert by_peer["jax", 3, "gaussian"]["ratio"] == pytest.approx(ours / 40)
+    ours, = {r["ns_per_weight"] for r in result["steps"] if (r["hidden"], r["prior"]) == (HIDDEN[0], "gaussian")}
+    assert by_peer["jax", HIDDEN[0], "gaussian"]["ratio"] == pytest.approx(ours / 40)
 
 
 def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
@@ -111,7 +112,8 @@ def test_it_is_shown_drawn_and_reported(result, tmp_path, capsys, monkeypatch):
     written = json.loads((tmp_path / "new" / "bench.json").read_text())
     assert written["settings"] == {"rounds": 2, "peers": False} and written["machine"]
     text = report.speed(tmp_path / "new")
-    assert "| 784-3-3-10, mixture prior |" in text and "| 1-2-1 | 1000.0 | 900 (0.9) | 900 (0.9) |" in text
+    assert f"| 784-{HIDDEN[0]}-{HIDDEN[0]}-10, mixture prior |" in text
+    assert "| 1-2-1 | 1000.0 | 900 (0.9) | 900 (0.9) |" in text
     assert main(["bench", "--rounds", "0"]) == 2
     without = {**result, "peers": []}
     plots.bench(without)
@@ -159,9 +161,8 @@ def test_the_plain_step_of_the_story_has_the_gradient_of_the_reference():
 
 
 def test_the_story_tells_five_versions_each_with_its_gain(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(story, "HIDDEN", 3)
-    monkeypatch.setattr(story, "BATCH", 6)
-    monkeypatch.setattr(story, "INPUTS", 5)
+    for name, value in (("HIDDEN", HIDDEN[0]), ("BATCH", BATCH), ("INPUTS", INPUTS), ("CLASSES", CLASSES)):
+        monkeypatch.setattr(story, name, value)
     assert main(["bench", "--story", "--rounds", "1", "--json", str(tmp_path / "bench_story.json")]) == 0
     steps = json.loads((tmp_path / "bench_story.json").read_text())["steps"]
     assert [r["version"] for r in steps] == [name for name, _ in story.STEPS] and steps[0]["gain"] is None

@@ -41,8 +41,10 @@ class Trainer:
     `settings` are those of an `Objective` beside prior and likelihood; `pieces` those of `Architecture.workspace`.
     """
 
-    def __init__(self, widths, prior, *, batch=BATCH, examples=10 * BATCH, likelihood="categorical", threads=None,
+    def __init__(self, widths, prior, *, batch=None, examples=None, likelihood="categorical", threads=None,
                  settings=None, **pieces):
+        batch = batch or BATCH
+        examples = examples or 10 * batch
         architecture, rng = Architecture(widths), np.random.default_rng(0)
         x = rng.standard_normal((examples, widths[0]), dtype=np.float32)
         y = (rng.integers(widths[-1], size=(examples, 1)) if likelihood == "categorical" else x[:, :1]).astype("f4")
@@ -137,8 +139,9 @@ def step_records(hidden, rounds, thread_counts):
                "ns_spread": spread(step), "ratio_spread": spread(ratio)}
 
 
-def estimator_records(rounds, threads, hidden=400):
+def estimator_records(rounds, threads):
     """Step and floor of every placement of the noise: local and flipout have each product of shared weights twice."""
+    hidden = HIDDEN[0]
     widths = (INPUTS, hidden, hidden, CLASSES)
     trainers = {name: Trainer(widths, PRIORS["gaussian"], threads=threads, settings={"weight_noise": name, "kl": kl})
                 for name, kl in (("weights", "sampled"), ("local", "closed"), ("flipout", "closed"))}
