@@ -1,5 +1,7 @@
 """Figures, drawn with matplotlib's objects: no display, no pyplot, and settings are left as they were."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,7 +12,8 @@ from matplotlib.patches import Circle, Rectangle
 INK, BLUE, ORANGE, GREY, PALE = "#1a1a1a", "#1f4e8c", "#c9651c", "#a8a8a8", "#bcd6f0"
 STYLE = {
     "font.family": "STIXGeneral", "font.size": 10, "mathtext.fontset": "stix", "text.usetex": False, "text.color": INK,
-    "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "savefig.bbox": None}
+    "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "savefig.bbox": None,
+    "hatch.linewidth": 0.6}
 CENTRED = {"ha": "center", "va": "center_baseline", "zorder": 6}
 
 # the network of `network_comparison`, in inches from the left end and the middle of its panel
@@ -21,9 +24,16 @@ CENTRES, BOX = EDGES[:, 0] + ALONG * (EDGES[:, 1] - EDGES[:, 0]), np.array((0.5,
 ZOOMED, ZOOM, ZOOM_BOX = 5, np.array((0.76, -2.53)), np.array((1.4, 1.2))  # one connection, drawn large below
 
 
-def _save(figure, path):
-    """Write `figure` as a PNG at 200 dpi that does not name matplotlib's version; the folder must exist."""
-    figure.savefig(path, format="png", dpi=200, metadata={"Software": None})
+@contextmanager
+def _figure(path, height, size=15, **options):
+    """A figure 7 inches wide to draw on; at the end it is written to `path`, if that is given, as a PNG at 200 dpi that
+    does not name matplotlib's version."""
+    with rc_context({**STYLE, "font.size": size}):
+        figure = Figure(figsize=(7, height), **options or {"layout": "constrained"})
+        FigureCanvasAgg(figure)
+        yield figure
+        if path is not None:
+            figure.savefig(path, format="png", dpi=200, metadata={"Software": None})
 
 
 def _bell(axes, left, base, width, unit, mu, sigma):
@@ -100,9 +110,7 @@ def network_comparison(path=None, seed=68):
     mu = generator.permutation(np.delete(np.arange(-5, 6), 5))[:len(EDGES)] / 10
     sigma = generator.uniform(0.16, 0.32, len(EDGES))
     left, right = np.array((0, 3.27)), np.array((3.53, 3.27))
-    with rc_context({**STYLE, "font.size": 16.5}):
-        figure = Figure(figsize=(7, 5.7))
-        FigureCanvasAgg(figure)
+    with _figure(path, 5.7, 16.5, layout="none") as figure:
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 7), ylim=(0, 5.7))
         axes.set_axis_off()
         for origin, title in (left, "An ordinary network:\none number a weight"), (
@@ -111,8 +119,6 @@ def network_comparison(path=None, seed=68):
             _network(axes, origin)
         _numbers(axes, left, mu)
         _bells(axes, right, mu, sigma)
-        if path is not None:
-            _save(figure, path)
     return figure
 
 
@@ -142,9 +148,7 @@ def regression(x_train, y_train, x, bayes, ordinary, path=None):
     matplotlib.figure.Figure
         7 inches wide, its text 15 pt.
     """
-    with rc_context({**STYLE, "font.size": 15}):
-        figure = Figure(figsize=(7, 5.6), layout="constrained")
-        FigureCanvasAgg(figure)
+    with _figure(path, 5.6) as figure:
         panels = figure.subplot_mosaic([["bayes", "ordinary"], ["doubt", "doubt"]], height_ratios=(3, 2))
         for name, distribution, title in (
                 ("bayes", bayes, "Bayes by Backprop"), ("ordinary", ordinary, "Ordinary network")):
@@ -162,8 +166,6 @@ def regression(x_train, y_train, x, bayes, ordinary, path=None):
                    transform=doubt.get_xaxis_transform())
         doubt.set(xlim=(x[0], x[-1]), ylim=(0, None), xlabel="$x$", ylabel="deviation")
         doubt.legend(loc="center left", bbox_to_anchor=(0.12, 0.62), frameon=False, fontsize="small", handlelength=1.8)
-        if path is not None:
-            _save(figure, path)
     return figure
 
 
@@ -185,9 +187,7 @@ def bench(result, path=None):
     floors = {r["hidden"]: r["floor_ns_per_weight"] for r in sorted(result["steps"], key=lambda r: r["threads"])}
     ours = [r for r in result["widths"] if r["hidden"] in floors]
     peers = [r for r in result["peers"] if r["prior"] == "mixture" and "hidden" in r]
-    with rc_context({**STYLE, "font.size": 15, "hatch.linewidth": 0.6}):
-        figure = Figure(figsize=(7, 6.4), layout="constrained")
-        FigureCanvasAgg(figure)
+    with _figure(path, 6.4) as figure:
         bars, line = figure.subplots(2, 1, height_ratios=(3, 2))
         rows = sorted([(r["hidden"], 0, "this package", r) for r in ours]
                       + [(r["hidden"], 1 + (r["peer"] == "torch"), {"torch": "PyTorch", "jax": "JAX"}[r["peer"]], r)
@@ -213,8 +213,6 @@ def bench(result, path=None):
         line.set_xticks(widths, [str(width) for width in widths])
         line.minorticks_off()
         line.legend(frameon=False, fontsize="small", ncols=2)
-        if path is not None:
-            _save(figure, path)
     return figure
 
 
@@ -240,9 +238,7 @@ def estimators(result, path=None):
         7 inches wide, its text 15 pt.
     """
     names = {"weights": "weights", "local": "local, closed KL", "flipout": "flipout, closed KL"}
-    with rc_context({**STYLE, "font.size": 15}):
-        figure = Figure(figsize=(7, 7.6), layout="constrained")
-        FigureCanvasAgg(figure)
+    with _figure(path, 7.6) as figure:
         against, product = figure.subplots(2, 1)
         for name, style in names.items():
             rows = [r for r in result["variance"]
@@ -267,8 +263,6 @@ def estimators(result, path=None):
         product.set(yscale="log", xlim=(-0.5, 5.6), ylabel="variance × time of a step,\nshared weights = 1")
         product.set_xticks(range(4), [f"$\\{p}$\n{s}" for p in ("mu", "rho") for s in ("untrained", "trained")])
         product.legend(frameon=False, fontsize="x-small", loc="center right", handlelength=0.8)
-        if path is not None:
-            _save(figure, path)
     return figure
 
 
@@ -277,9 +271,7 @@ def races(result, path=None):
 
     `result` is what ``bbbnp variance`` writes, `path` where to write a PNG; returned is the figure, 7 inches wide.
     """
-    with rc_context({**STYLE, "font.size": 15}):
-        figure = Figure(figsize=(7, 6.6), layout="constrained")
-        FigureCanvasAgg(figure)
+    with _figure(path, 6.6) as figure:
         for axes, data in zip(figure.subplots(2, 1), ("digits", "regression")):
             runs = [r for r in result["races"] if r["data"] == data]
             best = {seed: min(v for r in runs if r["seed"] == seed for _, v in r["track"]) for seed in
@@ -295,6 +287,4 @@ def races(result, path=None):
             axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.set_xlabel("seconds of training on one core")
         axes.legend(frameon=False, fontsize="x-small", ncols=2)
-        if path is not None:
-            _save(figure, path)
     return figure

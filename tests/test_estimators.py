@@ -17,7 +17,7 @@ from bbbnp.kernels import hotloop
 
 JIT = not numba.config.DISABLE_JIT
 HIDDEN = (4, 5) if JIT else (2,)
-KEYS, BOUND = (2000, 4) if JIT else (150, 6)  # the mean of a few heavy-tailed numbers is not normal yet
+KEYS = 2000
 PAIRS = {"gaussian": [(1.0, 0.7)], "mixture": [(0.25, 1.0), (0.75, 0.1)]}
 SETTINGS = [*estimator_settings()]
 SOME = [{"weight_noise": "local", "kl": "closed"}, {"weight_noise": "flipout"}, {"weight_noise": "local"},
@@ -175,9 +175,9 @@ def largest_z(difference):
 def test_gradient_has_the_expectation_of_that_with_shared_weights(settings, directions):
     vectors, shared = directions
     ours = projected(Objective(GaussianPrior(0.7), noise=0.5, draws=2, **settings), vectors)
-    assert largest_z(ours - shared) < BOUND
+    assert largest_z(ours - shared) < 4
     biased = projected(Objective(GaussianPrior(0.7), noise=0.5, draws=2, temperature=1.5, **settings), vectors)
-    assert largest_z(biased - shared) > BOUND  # and the test can tell
+    assert largest_z(biased - shared) > 4  # and the test can tell
     assert not np.isclose(ours, shared).all(axis=1).any()
 
 

@@ -1,10 +1,18 @@
 """Figures: drawn without a display, the same bytes each time, and nothing of the user's settings touched."""
 
+import json
+from pathlib import Path
+
 import matplotlib
 import numpy as np
 import pytest
 
 from bbbnp import plots
+
+
+def committed(name):
+    """A committed result file."""
+    return json.loads((Path(__file__).parents[1] / "pictures" / f"{name}.json").read_text())
 
 
 class Prediction:
@@ -23,7 +31,11 @@ class Prediction:
 @pytest.mark.parametrize("draw", [
     plots.network_comparison,
     lambda path=None: plots.regression(np.array([0.0, 0.5]), np.zeros(2), np.linspace(-1, 1, 9), Prediction(9),
-                                       Prediction(9), path)], ids=["networks", "regression"])
+                                       Prediction(9), path),
+    lambda path=None: plots.bench(committed("bench"), path),
+    lambda path=None: plots.estimators(committed("estimators"), path),
+    lambda path=None: plots.races(committed("estimators"), path)],
+    ids=["networks", "regression", "bench", "estimators", "races"])
 def test_figure_is_a_png_with_the_same_bytes_each_time(draw, tmp_path):
     before = dict(matplotlib.rcParams)
     for name in ("a.png", "b.png"):

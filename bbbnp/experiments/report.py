@@ -10,17 +10,22 @@ import statistics
 import sys
 
 
+def _read(results, name):
+    """The result file `name`.json, or None where there is none."""
+    path = results / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
 def regression(results):
     """Results and comments of Figure 5 as Markdown."""
     text = []
     for name, title in (("regression", "points as in the paper's figure"),
                         ("regression_paper_text", "noise as in the paper's text")):
-        path = results / f"{name}.json"
-        if not path.exists():
+        result = _read(results, name)
+        if result is None:
             continue
-        result = json.loads(path.read_text())
         if "width_95" not in result.get("bayes", {}):
-            raise ValueError(f"{path} is not a result of this version: run bbbnp regression again")
+            raise ValueError(f"{results / name}.json is not a result of this version: run bbbnp regression again")
         rows = [("held-out log-likelihood, nats a point", "held_out_log_likelihood", "{:.3f}"),
                 ("coverage of the 50 % interval", "coverage_50", "{:.1%}"),
                 ("coverage of the 95 % interval", "coverage_95", "{:.1%}"),
@@ -58,10 +63,9 @@ def comment(result):
 
 def speed(results):
     """What `bbbnp bench --peers` measured, as Markdown."""
-    path = results / "bench.json"
-    if not path.exists():
+    result = _read(results, "bench")
+    if result is None:
         return ""
-    result = json.loads(path.read_text())
     steps = [r for r in result["steps"] if r["threads"] == max(r["threads"] for r in result["steps"])]
     peers = {(r.get("hidden", r.get("network")), r["prior"], r["peer"]): r for r in result["peers"]}
 
@@ -94,18 +98,16 @@ def speed(results):
 
 def estimators(results):
     """What `bbbnp variance` measured, as Markdown."""
-    path = results / "estimators.json"
-    if not path.exists():
+    result = _read(results, "estimators")
+    if result is None:
         return ""
-    result = json.loads(path.read_text())
     rows = {(r["state"], r["estimator"]): r for r in result["variance"]
             if r["part"] == "all" and r["draws"] == 1 + (r["estimator"] == "antithetic")}
     text = ["| estimator | in mu, untrained | in mu, trained | in rho, untrained | in rho, trained | time of a step "
             "| free energy, digits | free energy, regression |", "|---|---|---|---|---|---|---|---|"]
     for name, seconds in result["step_s"].items():
-        cells = [f"{rows['untrained' if i % 2 == 0 else 'trained', name][key] / rows[s, 'weights'][key]:.3g}"
-                 for i, (key, s) in enumerate((key, s) for key in ("variance_mu", "variance_rho")
-                                              for s in ("untrained", "trained"))]
+        cells = [f"{rows[state, name][key] / rows[state, 'weights'][key]:.3g}"
+                 for key in ("variance_mu", "variance_rho") for state in ("untrained", "trained")]
         for data in ("digits", "regression"):
             ends = {(r["estimator"], r["seed"]): r["track"][-1][1] for r in result["races"] if r["data"] == data}
             apart = [end - (ends["weights", seed] if name != "weights" else 0)
@@ -127,10 +129,9 @@ def estimators(results):
 
 def story(results):
     """What `bbbnp bench --story` measured, as Markdown."""
-    path = results / "bench_story.json"
-    if not path.exists():
+    result = _read(results, "bench_story")
+    if result is None:
         return ""
-    result = json.loads(path.read_text())
     rows = [f"| {r['version']} | {r['what']} | {r['ns_per_weight']:.1f} | "
             f"{'' if r['gain'] is None else format(r['gain'], '.1f')} |" for r in result["steps"]]
     return "\n".join([

@@ -11,7 +11,7 @@ from bbbnp.experiments.bench import BATCH, CLASSES, INPUTS, PRIORS, Trainer, in_
 from bbbnp.kernels import elbo, optimizer
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, network_backward, network_backward_weights, network_forward
-from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
+from bbbnp.kernels.likelihood import CATEGORICAL, log_likelihood, log_likelihood_backward
 
 HIDDEN = 1200
 SCALES = ((0.5, 1.0), (0.5, math.exp(-6)))  # of the default prior, for `libm_step`, which has it as densities
@@ -38,9 +38,9 @@ def libm_step(theta, moments, dw, network, x, y, ws):
             prior += weight / scale * math.exp(-w[j]**2 / (2 * scale**2))
         value += -math.log(sigma) - eps[j]**2 / 2 - math.log(prior)
     out = network_forward(ws.outputs, network, w, x, 0, rows)
-    value -= log_likelihood(ws.log_lik, 2, out, y, theta[:0])
+    value -= log_likelihood(ws.log_lik, CATEGORICAL, out, y, theta[:0])
     dout = block(ws.doutputs, rows * network.widths[1:-1].sum(), rows, out.shape[1])
-    log_likelihood_backward(dout, theta[:0], 2, out, y, theta[:0])
+    log_likelihood_backward(dout, theta[:0], CATEGORICAL, out, y, theta[:0])
     network_backward(ws.doutputs, network, w, ws.outputs, rows, 0, rows)
     network_backward_weights(dw, network, x, ws.outputs, ws.doutputs)
     for j in range(size):

@@ -56,7 +56,9 @@ def kernel(function=None, *, inline=False, reorder=False, parallel=False):
         Ask LLVM to always inline it: for scalar functions called in a loop that should become vectors.
     reorder : bool
         Let LLVM add in vector lanes: for a sum in a loop. It concerns the function's own additions only, not those of
-        the functions it calls, whose rounding tricks must keep their order.
+        the functions it calls, whose rounding tricks must keep their order. It implies `inline`: compiled alone and
+        again within its caller, such a function may add in two orders, and which of the two a process runs would
+        depend on whether it compiled the code or loaded it.
     parallel : bool
         Build `numba.prange` for several threads. The build has a cache of its own, since Numba tells two builds of one
         function apart by nothing.
@@ -72,6 +74,7 @@ def kernel(function=None, *, inline=False, reorder=False, parallel=False):
     folder = CACHE_FOLDER and str(Path(CACHE_FOLDER) / "parallel") if parallel else CACHE_FOLDER
     saved, config.CACHE_DIR = config.CACHE_DIR, folder or config.CACHE_DIR
     try:
-        return numba.njit(cache=folder is not None, forceinline=inline, parallel=parallel, **options)(function)
+        options = {**options, "forceinline": inline or reorder, "parallel": parallel}
+        return numba.njit(cache=folder is not None, **options)(function)
     finally:
         config.CACHE_DIR = saved

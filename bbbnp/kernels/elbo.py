@@ -81,8 +81,7 @@ class Workspace(NamedTuple):
     the weights (see `placement`, empty otherwise) spread (P,), and flat second_inputs and slopes. The fused step has
     pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end,
     start), is W[k:k_end] of the layer that begins at `start`, and its bias if k_end is the last. `parts` and
-    `dlog_noise` have a row for
-    every piece's sums.
+    `dlog_noise` have a row for every piece's sums.
     """
 
     w: np.ndarray

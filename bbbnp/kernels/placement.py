@@ -28,7 +28,7 @@ from bbbnp.kernels.dense import (
     block, dense_backward_bias, dense_backward_input, dense_backward_weights, dense_forward, layer, network_backward,
     network_forward)
 from bbbnp.kernels.divergence import CLOSED, kl_to_gaussian, prior_deviation
-from bbbnp.kernels.posterior import log_softplus_backward, reparameterize, sample_weights, softplus
+from bbbnp.kernels.posterior import log_softplus_backward, sample_weights, softplus
 from bbbnp.kernels.prior import log_prior
 from bbbnp.kernels.vectormath import TWO, ZERO
 
@@ -165,8 +165,7 @@ def draw_weights(piece, prior, objective, draw, start):
         spread(piece.spread, piece.rho, piece.eps, objective.placement)
     if closed:
         if in_weights:
-            for j in range(piece.w.size):
-                piece.w[j] = reparameterize(piece.mu[j], piece.rho[j], piece.eps[j])
+            sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
         return kl_to_gaussian(piece.mu, piece.rho, prior_deviation(prior)), 0.0
     log_q = sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
     return log_q, log_prior(piece.w, prior)

@@ -5,8 +5,7 @@ pass costs 15 ns an entry with it and about 1 with the branch-free float32 polyn
 gradients are checked, each function is libm's. The type decides when compiling; uncompiled, the NumPy bodies run.
 
 Coefficients are those of Cephes (Moshier), except `log1p_ratio`: a minimax polynomial of relative error 3.3e-8. In
-float32 exp is zero where it would be subnormal: such numbers carry no weight here, and a processor that makes them
-takes several times as long over them.
+float32 exp is zero where it would be subnormal: such numbers carry no weight here, and make a pass slower.
 ``tests/kernels/test_vectormath.py`` states their errors in units in the last place (ulp).
 """
 

@@ -44,6 +44,23 @@ def test_an_edit_of_another_kernel_file_is_never_answered_by_old_code(tmp_path):
     assert edited != first and hits == 0
 
 
+RECORD = """
+import numpy as np
+from bbbnp import BayesRegressor, GaussianPrior
+X = np.random.default_rng(0).normal(size=(200, 3))
+net = BayesRegressor(hidden=(20,), epochs=5, prior=GaussianPrior(1.0)).fit(X, X[:, 0])
+print(net.mu_.tobytes().hex(), net.free_energy_.tobytes().hex())
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="there is no compiled code without the compiler")
+def test_code_that_was_loaded_gives_the_bits_of_code_that_was_just_compiled(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    compiled, loaded = (subprocess.run([sys.executable, "-c", RECORD], env=environment, check=True, text=True,
+                                       capture_output=True).stdout for _ in range(2))
+    assert compiled == loaded != ""
+
+
 def test_the_cache_goes_to_the_first_place_that_can_be_written(tmp_path, monkeypatch):
     (tmp_path / "a.py").write_text("x = 1")
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
