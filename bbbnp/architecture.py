@@ -75,7 +75,7 @@ class Architecture:
         starts = np.cumsum([0] + [(k + 1) * n for k, n in zip(self.widths, self.widths[1:])])
         return [layer(flat, int(start), k, n) for start, k, n in zip(starts, self.widths, self.widths[1:])]
 
-    def workspace(self, rows, dtype, *, targets=1, second=False, tile=TILE, block=None, unit=UNIT):
+    def workspace(self, rows, dtype, *, targets=1, weight_noise="weights", tile=TILE, block=None, unit=UNIT):
         """Scratch arrays of the kernels for `rows` examples, and where a training step is cut: by shapes only.
 
         Parameters
@@ -85,8 +85,8 @@ class Architecture:
         dtype : dtype
         targets : int
             Number T of noise deviations.
-        second : bool
-            With room for the second product of noise that is not in the weights.
+        weight_noise : {"weights", "local", "flipout", "dropout"}
+            With room for what noise that is not in the weights needs.
         tile, block, unit : int
             Weights (a multiple of four), examples, and about how many entries of dW in one piece.
         """
@@ -101,7 +101,8 @@ class Architecture:
         units = [unit[1:] for unit in sorted(units)]  # threads take runs of them: the same part of every layer
         blocks = -(-rows // block)
         flat, pieces = rows * sum(self.widths[1:]), max(blocks, -(-self.size // tile))
-        of_second = [self.size, rows * sum(self.widths[:-1]), flat] if second else [0] * 3
+        given = rows * sum(self.widths[:-1])
+        of_second = {"weights": [0, 0, 0], "dropout": [0, given, 0]}.get(weight_noise, [self.size, given, flat])
         return Workspace(
             *(np.zeros(n, dtype) for n in [self.size] * 2 + [flat] * 2 + [rows]), tile, block,
             np.array(units, np.int64), np.zeros((pieces, 3)), np.zeros((blocks, targets), dtype),

@@ -32,6 +32,7 @@ class BayesModel(checkpoint.Saved):
     activation: str = "relu"
     prior: object = ScaleMixture()
     posterior: str = "diagonal"
+    dropout: tuple = (0.2, 0.5)
     draws: int = 1
     weight_noise: str = "weights"
     antithetic: bool = False
@@ -82,7 +83,7 @@ class BayesModel(checkpoint.Saved):
         for width in self.hidden:
             _check.integer("hidden", width, least=1)
         _check.one_of("activation", self.activation, ACTIVATIONS)
-        _check.one_of("posterior", self.posterior, ("diagonal", "point"))
+        _check.one_of("posterior", self.posterior, ("diagonal", "point", "dropout"))
         _check.integer("draws", self.draws, least=1, most=2**32 - 1)
         _check.one_of("minibatch_weights", self.minibatch_weights, MINIBATCH_WEIGHTS)
         _check.integer("epochs", self.epochs, least=1)
@@ -107,7 +108,12 @@ class BayesModel(checkpoint.Saved):
     def _objective(self, likelihood):
         """What is minimised, with checks of what cannot be."""
         return Objective(self.prior, likelihood, draws=self.draws if self.posterior == "diagonal" else 0,
-                         temperature=self.temperature, **{name: getattr(self, name) for name in ESTIMATOR})
+                         temperature=self.temperature, dropout=self._dropout,
+                         **{name: getattr(self, name) for name in ESTIMATOR})
+
+    @property
+    def _dropout(self):
+        return self.dropout if self.posterior == "dropout" else None
 
     # ---- fitting ----
 
@@ -180,7 +186,7 @@ class BayesModel(checkpoint.Saved):
     def _start(self, X, y):
         """Everything a fresh model has before its first step."""
         self._checked()
-        X = _check.matrix("X", X, np.float64)
+        X = self._matrix(X)
         self._learn_targets(y)
         _check.same_length(X, y)
         self.n_features_in_ = X.shape[1]
@@ -197,15 +203,19 @@ class BayesModel(checkpoint.Saved):
         """Shift and scale of each column, as they are applied; a constant column keeps its scale."""
         if np.abs(columns).max() > LARGEST_VALUE:
             raise ValueError(f"{name} holds values beyond {LARGEST_VALUE:g}, whose squares overflow: change the unit")
-        shift, scale = columns.mean(axis=0), columns.std(axis=0)
         if not self.standardize:
-            return np.zeros_like(shift), np.ones_like(scale)
+            return np.zeros(columns.shape[1]), np.ones(columns.shape[1])
+        shift, scale = columns.mean(axis=0), columns.std(axis=0)
         varies = (np.ptp(columns, axis=0) > 0) & (scale > 0)  # of equal entries 0.1 the deviation is rounding, not 0
         return shift, np.where(varies, scale, 1.0)
 
+    def _matrix(self, X, **expected):
+        """Checked inputs: in float64 where they are still to be scaled, as they are where not."""
+        return _check.matrix("X", X, np.float64 if self.standardize else self.dtype, **expected)
+
     def _inputs(self, X):
-        X = _check.matrix("X", X, np.float64, columns=self.n_features_in_)
-        return np.ascontiguousarray((X - self.x_shift_) / self.x_scale_, self.dtype)
+        X = self._matrix(X, columns=self.n_features_in_)
+        return np.ascontiguousarray((X - self.x_shift_) / self.x_scale_, self.dtype) if self.standardize else X
 
     def _problem(self, X, y):
         """Data and settings as kernels take them."""
@@ -223,8 +233,9 @@ class BayesModel(checkpoint.Saved):
                             hotloop.UPDATE)
         noises = self.state_.theta.size - 2 * self.architecture_.size
         ws = self.architecture_.workspace(
-            size, self.dtype, targets=noises, second=self.weight_noise != "weights")
-        return training.Problem(self.architecture_.network, self.prior.components(self.dtype), objective.for_kernels,
+            size, self.dtype, targets=noises, weight_noise=objective.scratch)
+        objective = objective.kernels_for(self.state_.theta)
+        return training.Problem(self.architecture_.network, self.prior.components(self.dtype), objective,
                                 settings, data, plan, ws, self.seed, self.threads)
 
     def _train(self, X, y, until, validation):
@@ -268,7 +279,7 @@ class BayesModel(checkpoint.Saved):
     def sigma_(self):
         """Posterior standard deviations, shape (P,); zero for a point estimate."""
         rho = self.rho_.astype(float)
-        return np.zeros_like(rho) if self.posterior == "point" else np.logaddexp(0, rho)
+        return np.zeros_like(rho) if self.posterior != "diagonal" else np.logaddexp(0, rho)
 
     @property
     def free_energy_(self):
@@ -289,4 +300,4 @@ class BayesModel(checkpoint.Saved):
         draws = self.prediction_draws if draws is None else _check.integer("draws", draws, least=0, most=2**32 - 1)
         draws = 0 if self.posterior == "point" else draws
         return sample_outputs(self.architecture_, self.mu_, self.rho_, x, draws=draws, seed=self.seed,
-                              threads=self.threads)
+                              dropout=self._dropout, threads=self.threads)

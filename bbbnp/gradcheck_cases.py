@@ -13,7 +13,8 @@ import numpy as np
 from bbbnp import reference
 from bbbnp.architecture import ACTIVATIONS, Architecture
 from bbbnp.gradcheck import Row, complex_step_gradient, numerical_gradient, worst_entry
-from bbbnp.kernels import activation, dense, divergence, elbo, likelihood, placement, posterior, prior
+from bbbnp.kernels import activation, dense, divergence, elbo, likelihood, posterior, prior
+from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.objective import (
     ESTIMATOR, FORMS, LIKELIHOODS, GaussianPrior, MINIBATCH_WEIGHTS, Objective, PLACEMENTS, ScaleMixture,
     minibatch_weights, output_width)
@@ -54,10 +55,10 @@ def path_case(prior_name, likelihood_name, activation_name, weights_name, *, hid
 
 def _signs(architecture, mu, rho, x, y, objective, key):
     """Sign pattern of all hidden units under every draw: what must not change under a ReLU."""
-    ws = architecture.workspace(len(x), mu.dtype, second=objective.weight_noise != "weights")
-    hidden, kernels, patterns = len(x) * sum(architecture.widths[1:-1]), objective.for_kernels, []
-    for number in range(objective.draws):
-        draw = placement.Draw(kernels.placement, *key, *placement.paired(number, kernels.antithetic))
+    ws = architecture.workspace(len(x), mu.dtype, weight_noise=objective.scratch)
+    hidden, kernels, patterns = len(x) * sum(architecture.widths[1:-1]), objective.kernels_for(rho), []
+    for number in range(max(objective.draws, 1)):
+        draw = Draw(*draw_of(kernels, *key, number))
         elbo.forward_draw(ws, elbo.Parameters(mu, rho, objective.log_noise(TARGETS, mu.dtype)), architecture.network,
                           objective.prior.components(mu.dtype), kernels, elbo.Batch(x, y, 1.0), draw)
         patterns.append(ws.outputs[:hidden] > 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bbbnp import _check
-from bbbnp.kernels import divergence, elbo, likelihood, placement
+from bbbnp.kernels import divergence, draw, elbo, likelihood
 
 # name: kernel code, and whether the noise is one deviation a target that is learnt
 LIKELIHOODS = {
@@ -13,7 +13,7 @@ LIKELIHOODS = {
     "gaussian_input": likelihood.GAUSSIAN_INPUT, "categorical": likelihood.CATEGORICAL,
     "bernoulli": likelihood.BERNOULLI}
 FORMS = {"short": elbo.SHORT, "paper": elbo.PAPER}
-PLACEMENTS = {"weights": placement.WEIGHTS, "local": placement.LOCAL, "flipout": placement.FLIPOUT}
+PLACEMENTS = {"weights": draw.WEIGHTS, "local": draw.LOCAL, "flipout": draw.FLIPOUT}
 KLS = {"sampled": divergence.SAMPLED, "closed": divergence.CLOSED}
 GRADIENTS = ("total", "path")
 MINIBATCH_WEIGHTS = {"uniform": elbo.UNIFORM, "geometric": elbo.GEOMETRIC}
@@ -108,6 +108,8 @@ class Objective:
     gradient : {"total", "path"}
         "path" leaves out the score of log q, whose mean is zero (E24): the gradient then has the same mean, but is not
         the derivative of the value at this noise.
+    dropout : tuple of float, optional
+        Chances that an input and a hidden unit are left out (E25), for draws=0.
     """
 
     prior: object = ScaleMixture()
@@ -121,6 +123,7 @@ class Objective:
     antithetic: bool = False
     kl: str = "sampled"
     gradient: str = "total"
+    dropout: tuple = None
 
     def __post_init__(self):
         if not isinstance(self.prior, (GaussianPrior, ScaleMixture)):
@@ -136,6 +139,13 @@ class Objective:
         _check.boolean("antithetic", self.antithetic)
         _check.one_of("kl", self.kl, KLS)
         _check.one_of("gradient", self.gradient, GRADIENTS)
+        if self.dropout is not None:
+            if not isinstance(self.dropout, (tuple, list)) or len(self.dropout) != 2:
+                raise ValueError(f"dropout={self.dropout!r} must be two chances, of inputs and of hidden units")
+            for chance in self.dropout:
+                _check.real("dropout", chance, least=0, below=1)
+            if self.draws > 0:
+                raise ValueError(f"dropout={self.dropout!r} is for an ordinary network: draws=0 or a point posterior")
         self._check_together()
 
     def _check_together(self):
@@ -170,8 +180,18 @@ class Objective:
     def for_kernels(self):
         """All but the prior as kernels take it; the prior is `prior.components(dtype)`."""
         form = elbo.PATH if self.gradient == "path" else FORMS[self.form]
-        return elbo.Objective(LIKELIHOODS[self.likelihood], self.draws, form, PLACEMENTS[self.weight_noise],
-                              KLS[self.kl], bool(self.antithetic))
+        placement = PLACEMENTS[self.weight_noise] if self.dropout is None else draw.DROPOUT
+        return elbo.Objective(LIKELIHOODS[self.likelihood], self.draws, form, placement, KLS[self.kl],
+                              bool(self.antithetic), *map(float, self.dropout or (0, 0)), False)
+
+    def kernels_for(self, rho):
+        """The same for a posterior of which weights may be pruned, rho = -inf (E19)."""
+        return self.for_kernels._replace(pruned=bool(np.isneginf(rho).any()))
+
+    @property
+    def scratch(self):
+        """For which noise `Architecture.workspace` must have room."""
+        return self.weight_noise if self.dropout is None else "dropout"
 
     def log_noise(self, targets, dtype):
         """Log deviation of the Gaussian noise, shape (T,); zero for the likelihoods that do not read it."""

@@ -5,6 +5,7 @@ import numpy as np
 from bbbnp import _check
 from bbbnp.kernels import likelihood, noise, predictive
 from bbbnp.kernels.dense import network_forward
+from bbbnp.kernels.draw import DROPOUT, WEIGHTS, Draw
 from bbbnp.kernels.elbo import Parameters
 from bbbnp.objective import LIKELIHOODS
 from bbbnp.threads import predict_draws
@@ -12,8 +13,8 @@ from bbbnp.threads import predict_draws
 ROWS_AT_ONCE, ROWS_OF_A_BLOCK = 2048, 512
 
 
-def sample_outputs(architecture, mu, rho, X, *, draws, seed=0, threads=None):
-    """Network outputs under draws of the weights (E4, E10).
+def sample_outputs(architecture, mu, rho, X, *, draws, seed=0, dropout=None, threads=None):
+    """Network outputs under draws of the weights (E4, E10), or of units left out (E25).
 
     Parameters
     ----------
@@ -23,6 +24,8 @@ def sample_outputs(architecture, mu, rho, X, *, draws, seed=0, threads=None):
     draws : int
         Number S of draws; 0 gives the one output of the mean network, w = mu.
     seed : int
+    dropout : tuple of float, optional
+        Chances that an input and a hidden unit are left out: then draws are of these, and the weights are `mu`.
     threads : int, optional
         Left out, all for a large network and many rows, and one otherwise; the outputs are the same bits.
 
@@ -30,11 +33,14 @@ def sample_outputs(architecture, mu, rho, X, *, draws, seed=0, threads=None):
     -------
     ndarray, shape (S, N, O), or (1, N, O) for the mean network
     """
-    ws = architecture.workspace(min(len(X), ROWS_AT_ONCE), mu.dtype, block=ROWS_OF_A_BLOCK)
+    placement = "weights" if dropout is None else "dropout"
+    ws = architecture.workspace(min(len(X), ROWS_AT_ONCE), mu.dtype, weight_noise=placement, block=ROWS_OF_A_BLOCK)
     samples = np.empty((max(draws, 1), len(X), architecture.widths[-1]), mu.dtype)
     if draws > 0:
         parameters = Parameters(mu, rho, mu[:0])
-        predict_draws(samples, parameters, architecture.network, X, seed, ws, threads=threads)
+        noisy = Draw(WEIGHTS if dropout is None else DROPOUT, seed, 0, 0, 1, noise.PREDICTION,
+                     *map(float, dropout or (0, 0)))
+        predict_draws(samples, parameters, architecture.network, X, noisy, ws, threads=threads)
     else:
         for start in range(0, len(X), ROWS_AT_ONCE):
             rows = X[start:start + ROWS_AT_ONCE]

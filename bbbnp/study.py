@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bbbnp import _check, threads, training
-from bbbnp.kernels import elbo, fused, hotloop, noise, optimizer, placement
+from bbbnp.kernels import elbo, fused, hotloop, noise, optimizer
+from bbbnp.kernels.draw import Draw, unit_normals, unit_signs
 from bbbnp.objective import PLACEMENTS, output_width
 
 NO_OPTIMIZER = optimizer.Optimizer(optimizer.SGD, 0.0, optimizer.CONSTANT, 1.0, 0.0, 0.0, 0.0)
@@ -60,8 +61,10 @@ def _checked_arrays(architecture, mu, rho, X, y, objective):
     for name, value in (("mu", mu), ("rho", rho)):
         if value.shape != (architecture.size,):
             raise ValueError(f"{name} has shape {value.shape}; this architecture needs ({architecture.size},)")
-        if not np.isfinite(value).all():
+        if not np.isfinite(value[~np.isneginf(value)] if name == "rho" else value).all():
             raise ValueError(f"{name} holds NaN or infinite values")
+    if (mu[np.isneginf(rho)] != 0).any():
+        raise ValueError("rho is -inf, which prunes a weight, where mu is not zero")
     X = _check.matrix("X", X, dtype, columns=architecture.widths[0])
     y = np.asarray(y)
     y = _check.matrix("y", y[:, None] if y.ndim == 1 else y, dtype)
@@ -83,7 +86,7 @@ def _run(mode, architecture, arrays, objective, key, pieces, number):
     theta, X, y, log_noise = _checked_arrays(architecture, *arrays, objective)
     dtype, rows = theta.dtype, len(X)
     ws = architecture.workspace(
-        rows, dtype, targets=len(log_noise), second=objective.weight_noise != "weights", **pieces or {})
+        rows, dtype, targets=len(log_noise), weight_noise=objective.scratch, **pieces or {})
     theta = np.concatenate([theta, log_noise])
     none = np.zeros(0, dtype)
     dtheta, dlog_noise = training.gradient_scratch(
@@ -92,7 +95,7 @@ def _run(mode, architecture, arrays, objective, key, pieces, number):
     data = hotloop.Data(X, y, np.arange(rows), X[:0], y[:0])
     _, *parts = threads.train(
         1, np.zeros((1, 2)), fused.State(theta, none, none, none, dtheta, dlog_noise, none), architecture.network,
-        objective.prior.components(dtype), objective.for_kernels, NO_OPTIMIZER, data, plan,
+        objective.prior.components(dtype), objective.kernels_for(theta), NO_OPTIMIZER, data, plan,
         hotloop.Cursor(*_checked(key), 0, 0), ws, threads=number)
     value = elbo.complexity(*parts[:2], objective.kl_weight) - parts[2]
     return FreeEnergy(value, *parts), dtheta, dlog_noise, log_noise
@@ -197,8 +200,8 @@ def unit_noise(key, draw, architecture, rows, *, weight_noise):
     """
     _check.one_of("weight_noise", weight_noise, ("local", "flipout"))
     rows, widths = _check.integer("rows", rows, least=1), architecture.network.widths
-    drawn = placement.Draw(PLACEMENTS[weight_noise], *_checked(key),
-                           _check.integer("draw", draw, least=0, most=2**32 - 1), 1)
+    drawn = Draw(PLACEMENTS[weight_noise], *_checked(key),
+                 _check.integer("draw", draw, least=0, most=2**32 - 1), 1)
 
     def of(fill, boundary, *stream):
         z = np.empty((rows, widths[boundary]), np.float32)
@@ -208,6 +211,6 @@ def unit_noise(key, draw, architecture, rows, *, weight_noise):
 
     layers = range(len(widths) - 1)
     if weight_noise == "local":
-        return [(None, of(placement.unit_normals, depth + 1)) for depth in layers]
-    signs = placement.unit_signs
-    return [(of(signs, depth, noise.INPUT_SIGNS), of(signs, depth + 1, noise.OUTPUT_SIGNS)) for depth in layers]
+        return [(None, of(unit_normals, depth + 1)) for depth in layers]
+    return [(of(unit_signs, depth, noise.INPUT_SIGNS), of(unit_signs, depth + 1, noise.OUTPUT_SIGNS))
+            for depth in layers]

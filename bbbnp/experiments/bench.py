@@ -56,7 +56,7 @@ class Trainer:
             architecture.network, prior.components(np.float32), objective.for_kernels, ADAM,
             hotloop.Data(x, y, np.arange(examples), x[:batch].copy(), y[:batch].copy()),
             hotloop.Plan(batch, UNIFORM, 1.0, False, 1 << 60, hotloop.UPDATE),
-            architecture.workspace(batch, np.float32, second=objective.weight_noise != "weights", **pieces), 0, threads)
+            architecture.workspace(batch, np.float32, weight_noise=objective.scratch, **pieces), 0, threads)
 
     def run(self, epochs):
         """Train so many epochs, of `steps` steps each."""

@@ -5,20 +5,20 @@ from numba import prange
 from threadpoolctl import threadpool_limits
 
 from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.fused import State, draw_tile, run_rows, unit_weights
-from bbbnp.kernels.placement import Draw
 
 
 def _draw(times, pieces, state, prior, objective, ws):
     for step in range(times):
-        draw = Draw(objective.placement, 0, step, 0, 1)
+        draw = Draw(*draw_of(objective, 0, step, 0))
         for t in prange(pieces):
             draw_tile(np.int64(t), state, prior, objective, ws, draw)
 
 
 def _rows(times, pieces, state, network, objective, x, y, ws):
     for step in range(times):
-        draw = Draw(objective.placement, 0, step, 0, 1)
+        draw = Draw(*draw_of(objective, 0, step, 0))
         for i in prange(pieces):
             run_rows(np.int64(i), state, network, objective, x, y, ws, draw)
 

@@ -17,9 +17,11 @@ import numpy as np
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, network_backward_weights
 from bbbnp.kernels.divergence import SAMPLED, gaussian_kl_backward, prior_deviation
+from bbbnp.kernels.draw import WEIGHTS, Draw, draw_of
+from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.placement import (
-    WEIGHTS, Draw, Piece, draw_weights, paired, placed_backward, placed_forward, spread_backward, spread_gradient)
+    Piece, draw_weights, placed_backward, placed_forward, spread_backward, spread_gradient)
 from bbbnp.kernels.posterior import (
     log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, softplus)
 from bbbnp.kernels.prior import mixture_score
@@ -30,7 +32,8 @@ SHORT, PAPER, PATH = range(3)
 
 class Objective(NamedTuple):
     """Likelihood code, weight draws a step, form of the gradient, where the noise enters, whether the KL is sampled or
-    closed, and whether draws are antithetic pairs. The prior goes beside it, as a tuple."""
+    closed, whether draws are antithetic pairs, the chances of dropout, and whether weights were pruned. The prior goes
+    beside it, as a tuple."""
 
     likelihood: int
     draws: int
@@ -38,6 +41,9 @@ class Objective(NamedTuple):
     placement: int
     kl: int
     antithetic: bool
+    drop_inputs: float
+    drop_hidden: float
+    pruned: bool
 
 
 class Parameters(NamedTuple):
@@ -58,13 +64,14 @@ class Batch(NamedTuple):
 
 class Weighting(NamedTuple):
     """Form of the gradient, part (one over the number of draws) and kl_weight of one draw's gradient; where the noise
-    entered, and which KL."""
+    entered, which KL, and whether weights were pruned."""
 
     form: int
     part: float
     kl_weight: float
     placement: int
     kl: int
+    pruned: bool
 
 
 class Key(NamedTuple):
@@ -193,6 +200,7 @@ def weights_gradient(dmu, drho, dw, ds, piece, prior, weighting):
     in_weights, part = weighting.placement == WEIGHTS, dmu.dtype.type(weighting.part)
     if weighting.kl == SAMPLED and in_weights:
         draw_gradient(dmu, drho, dw, piece.w, piece.rho, piece.eps, prior, weighting)
+        leave_pruned(dmu, drho, piece.rho, weighting.pruned)
         return
     if weighting.kl == SAMPLED:  # the KL's part alone, as if the likelihood were flat; in one call it rounds otherwise
         draw_gradient(dmu, drho, np.zeros_like(dw), piece.w, piece.rho, piece.eps, prior, weighting)
@@ -206,6 +214,7 @@ def weights_gradient(dmu, drho, dw, ds, piece, prior, weighting):
         for j in range(dmu.size):
             dmu[j] += part * dw[j]
         spread_backward(drho, ds, piece.spread, piece.rho, weighting.placement, weighting.part)
+    leave_pruned(dmu, drho, piece.rho, weighting.pruned)
 
 
 @kernel
@@ -220,6 +229,15 @@ def copy(to, source):
     """to[:] = source, in the loop that compiles two seconds faster than the slice assignment and its error text."""
     for j in range(to.size):
         to[j] = source[j]
+
+
+@kernel
+def leave_pruned(dmu, drho, rho, pruned):
+    """No gradient where a weight was pruned, rho = -inf (E19)."""
+    if pruned:
+        for j in range(rho.size):
+            if rho[j] == -np.inf:
+                dmu[j], drho[j] = 0, 0  # E19
 
 
 @kernel
@@ -247,21 +265,22 @@ def free_energy_gradient(gradient, parameters, network, prior, objective, batch,
     """
     log_q, log_p, log_lik = 0.0, 0.0, 0.0
     draws, rows = max(objective.draws, 1), batch.x.shape[0]
-    placed = objective.placement != WEIGHTS
+    placed = ws.spread.size > 0
     dmu, drho = np.empty_like(ws.w), np.empty_like(ws.w)
     products = np.empty((2 if placed else 1, ws.w.size), ws.w.dtype)
-    weighting = Weighting(objective.form, 1 / draws, batch.kl_weight, objective.placement, objective.kl)
+    weighting = Weighting(objective.form, 1 / draws, batch.kl_weight, objective.placement, objective.kl,
+                          objective.pruned)
     before_last = rows * network.widths[1:-1].sum()
     for array in gradient:
         array[:] = 0
     for number in range(draws):
-        draw = Draw(objective.placement, key.seed, key.step, *paired(number, objective.antithetic))
+        draw = Draw(*draw_of(objective, key.seed, key.step, number))
         a, b, c, out = forward_draw(ws, parameters, network, prior, objective, batch, draw)
         log_q, log_p, log_lik = log_q + a / draws, log_p + b / draws, log_lik + c / draws
         dout = block(ws.doutputs, before_last, rows, out.shape[1])
         log_likelihood_backward(dout, gradient.log_noise, objective.likelihood, out, batch.y, parameters.log_noise)
         placed_backward(ws, network, parameters.mu, rows, 0, rows, draw)
-        network_backward_weights(products[0], network, batch.x, ws.outputs, ws.doutputs)
+        network_backward_weights(products[0], network, *multiplied(batch.x, ws), ws.doutputs)
         if placed:
             spread_gradient(products[1], network, ws, rows)
         if objective.draws > 0:
@@ -271,5 +290,6 @@ def free_energy_gradient(gradient, parameters, network, prior, objective, batch,
             add(gradient.rho, drho)
         else:
             copy(gradient.mu, products[0])  # w = mu
+            leave_pruned(gradient.mu, gradient.rho, parameters.rho, objective.pruned)
     gradient.log_noise[:] *= ws.w.dtype.type(1 / draws)
     return log_q, log_p, log_lik

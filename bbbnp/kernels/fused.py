@@ -12,7 +12,8 @@ import numpy as np
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, dense_backward_bias, dense_backward_weights, layer_input
-from bbbnp.kernels.elbo import Parameters, add, copy, weights_gradient
+from bbbnp.kernels.dropout import multiplied
+from bbbnp.kernels.elbo import Parameters, add, copy, leave_pruned, weights_gradient
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.optimizer import average_iterates, update
 from bbbnp.kernels.placement import Piece, draw_weights, placed_backward, placed_forward
@@ -102,7 +103,9 @@ def unit_weights(u, network, x, ws):
     rows, inputs, n = x.shape[0], network.widths[depth], network.widths[depth + 1]
     done, biases, placed = rows * network.widths[1:depth + 1].sum(), n if k_end == inputs else 0, ws.spread.size > 0
     products = np.empty((2 if placed else 1, (k_end - k) * n + biases), x.dtype)
-    unit_product(products[0], block(ws.doutputs, done, rows, n), layer_input(network, x, ws.outputs, depth), k, k_end)
+    inputs_of_all, outputs = multiplied(x, ws)
+    h = layer_input(network, inputs_of_all, outputs, depth)
+    unit_product(products[0], block(ws.doutputs, done, rows, n), h, k, k_end)
     if placed:
         h2 = block(ws.second_inputs, rows * network.widths[:depth].sum(), rows, inputs)
         unit_product(products[1], block(ws.slopes, done, rows, n), h2, k, k_end)
@@ -151,12 +154,14 @@ def finish_weights(begin, products, state, prior, optimizer, ws, weighting, stag
                              piece_of(state.theta, ws, a, b), prior, weighting)
         else:
             copy(dmu, dw[a - begin:b - begin])  # w = mu
+            leave_pruned(dmu, drho, state.theta[size + a:size + b], weighting.pruned)
         if state.dtheta.size > 0:
             dmu = add_draw(state.dtheta[a:b], dmu, stage.first_draw)
             drho = add_draw(state.dtheta[size + a:size + b], drho, stage.first_draw)
         if stage.update:
             update_part(a, b, dmu, state, optimizer, stage)
-            update_part(size + a, size + b, drho, state, optimizer, stage)
+            if weighting.part > 0:
+                update_part(size + a, size + b, drho, state, optimizer, stage)
 
 
 @kernel

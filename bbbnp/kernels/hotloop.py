@@ -11,11 +11,11 @@ from numba import prange
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
     Stage, column_sum, draw_tile, finish_noise, finish_weights, run_rows, unit_weights)
 from bbbnp.kernels.noise import shuffle
-from bbbnp.kernels.placement import Draw, paired
 
 UPDATE, RECORD, VALUE = range(3)
 
@@ -95,7 +95,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             plan.minibatch_weights, i, minibatches, stop - start, examples)
         log_q, log_p, log_lik = 0.0, 0.0, 0.0
         for number in range(draws):
-            draw = Draw(objective.placement, cursor.seed, step, *paired(number, objective.antithetic))
+            draw = Draw(*draw_of(objective, cursor.seed, step, number))
             for t in prange(tiles):
                 draw_tile(np.int64(t), state, prior, objective, ws, draw)
             for r in prange(row_blocks):
@@ -112,7 +112,8 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             if update and taken == 0 and state.good.size > 0:
                 copy(state.good, state.theta)
             stage = Stage(number == 0, update, step, step - plan.average_from)
-            weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl)
+            weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl,
+                                  objective.pruned)
             for u in prange(units):
                 begin, products = unit_weights(np.int64(u), network, x, ws)
                 finish_weights(begin, products, state, prior, optimizer, ws, weighting, stage)

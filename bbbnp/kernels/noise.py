@@ -113,6 +113,21 @@ def signs(s, seed, stream, step, draw, start=0):
 
 
 @kernel
+def kept(z, drop, seed, stream, step, draw, start=0):
+    """Fill `z` with 0 by the chance `drop`, in [0, 1), and 1/(1 - drop) elsewhere, at indices start, start + 1, ...
+
+    As `normals`: a word each, so that the chance is right to 2^-32.
+    """
+    least, whole = u64(drop * 4294967296.0), z.dtype.type(1 / (1 - drop))
+    none = z.dtype.type(0)
+    for i in range(0, z.size, 4):
+        four = words((start + i) // 4, seed, stream, step, draw)
+        part = z[i:min(i + 4, z.size)]
+        for j in range(part.size):
+            part[j] = none if four[j] < least else whole
+
+
+@kernel
 def shuffle(order, seed, epoch):
     """Fill `order`, shape (N,), with a permutation of 0 .. N-1 that is a function of seed and epoch (Fisher-Yates)."""
     for i in range(order.size):

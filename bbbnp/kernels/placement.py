@@ -1,4 +1,4 @@
-"""Other ways of putting the noise in: a second product in every layer, and antithetic pairs (E16, E22, E23).
+"""Other ways of putting the noise in: a second product in every layer (E16, E22).
 
 Shared weights, w = mu + sigma*eps, go through the network as those of any network (`dense`). The other two placements
 leave the mean in the weights' place and give each example noise of its own, and they have one shape:
@@ -28,21 +28,11 @@ from bbbnp.kernels.dense import (
     block, dense_backward_bias, dense_backward_input, dense_backward_weights, dense_forward, layer, network_backward,
     network_forward)
 from bbbnp.kernels.divergence import CLOSED, kl_to_gaussian, prior_deviation
+from bbbnp.kernels.draw import DROPOUT, LOCAL, WEIGHTS, normals, unit_normals, unit_signs
+from bbbnp.kernels.dropout import dropout_backward, dropout_forward
 from bbbnp.kernels.posterior import log_softplus_backward, sample_weights, softplus
 from bbbnp.kernels.prior import log_prior
 from bbbnp.kernels.vectormath import TWO, ZERO
-
-WEIGHTS, LOCAL, FLIPOUT = range(3)
-
-
-class Draw(NamedTuple):
-    """Where the noise of one draw enters, what it is a function of, and its sign in an antithetic pair."""
-
-    placement: int
-    seed: int
-    step: int
-    number: int
-    sign: int
 
 
 class Piece(NamedTuple):
@@ -53,53 +43,6 @@ class Piece(NamedTuple):
     w: np.ndarray
     eps: np.ndarray
     spread: np.ndarray
-
-
-@kernel
-def paired(draw, antithetic):
-    """Number and sign of the noise of draw 0, 1, ... of a step (E23).
-
-    eps_{2k+1} = -eps_{2k} and zeta_{2k+1} = -zeta_{2k} in antithetic pairs; the signs s and t are those of draw 2k
-    """
-    odd = draw % 2 if antithetic else 0
-    return draw - odd, 1 - 2 * odd  # E23
-
-
-@kernel
-def normals(z, stream, draw, start):
-    """`noise.normals` of one draw, with its sign in an antithetic pair (E23)."""
-    noise.normals(z, draw.seed, stream, draw.step, draw.number, start)
-    if draw.sign < 0:
-        for j in range(z.size):
-            z[j] = -z[j]
-
-
-@kernel
-def unit_index(widths, boundary, example, whole):
-    """Index of the first noise of one example's units at layer boundary 0 (the inputs) .. L (the outputs).
-
-    An example's indices are its own, and each boundary's begin at a multiple of `whole`, what one counter gives, so
-    that any block of rows of a minibatch finds its noise alone.
-    """
-    before, all_units = 0, 0
-    for b in range(widths.size):
-        units = (widths[b] + whole - 1) // whole * whole
-        before += units if b < boundary else 0
-        all_units += units
-    return example * all_units + before
-
-
-@kernel
-def unit_normals(zeta, widths, boundary, example, draw):
-    """Fill `zeta` with the standard normals of one example's units (E16)."""
-    normals(zeta, noise.LOCAL, draw, unit_index(widths, boundary, example, noise.BLOCK_OF_NORMALS))
-
-
-@kernel
-def unit_signs(s, stream, widths, boundary, example, draw):
-    """Fill `s` with the signs of one example's units (E22)."""
-    start = unit_index(widths, boundary, example, noise.BLOCK_OF_SIGNS)
-    noise.signs(s, draw.seed, stream, draw.step, draw.number, start)
 
 
 @kernel(inline=True)
@@ -163,12 +106,31 @@ def draw_weights(piece, prior, objective, draw, start):
         normals(piece.eps, noise.WEIGHTS, draw, start)
     if not in_weights:
         spread(piece.spread, piece.rho, piece.eps, objective.placement)
+    if objective.pruned:
+        sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps, 0 where pruned
+        piece = left_of(piece)  # E19
     if closed:
         if in_weights:
             sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
         return kl_to_gaussian(piece.mu, piece.rho, prior_deviation(prior)), 0.0
     log_q = sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
     return log_q, log_prior(piece.w, prior)
+
+
+@kernel
+def left_of(piece):
+    """A copy of mu, rho, w and eps of a piece without its pruned weights, rho = -inf: a network without them (E19)."""
+    count = 0
+    for j in range(piece.rho.size):
+        count += piece.rho[j] > -np.inf
+    mu, rho, w, eps = (np.empty(count, piece.mu.dtype), np.empty(count, piece.mu.dtype),
+                       np.empty(count, piece.mu.dtype), np.empty(count, piece.mu.dtype))
+    i = 0
+    for j in range(piece.rho.size):
+        if piece.rho[j] > -np.inf:
+            mu[i], rho[i], w[i], eps[i] = piece.mu[j], piece.rho[j], piece.w[j], piece.eps[j]
+            i += 1
+    return Piece(mu, rho, w, eps, piece.spread)
 
 
 @kernel
@@ -220,12 +182,14 @@ def placed_forward(ws, network, mu, x, first, last, draw):
     """Outputs of every layer for the examples first .. last - 1; those of the last layer are returned (E16, E22).
 
     h_l = f(m + noise of v),  m = h Mu + mu_b,  v = h' S' + S'_b,  the last layer without f; or, where the noise is in
-    the weights, `network_forward` of w (E10)
+    the weights, `network_forward` of w (E10), or in what they multiply, `dropout_forward` (E25)
 
     Fills `ws.outputs`, and for the backward pass h' in `ws.second_inputs` and dy/dv in `ws.slopes`.
     """
     if draw.placement == WEIGHTS:
         return network_forward(ws.outputs, network, ws.w, x, first, last)
+    if draw.placement == DROPOUT:
+        return dropout_forward(ws, network, x, first, last, draw)
     rows, widths = x.shape[0], network.widths
     start, done, given, h = 0, 0, 0, x[first:last]
     for depth in range(widths.size - 1):
@@ -252,6 +216,9 @@ def placed_backward(ws, network, mu, rows, first, last, draw):
     """
     if draw.placement == WEIGHTS:
         network_backward(ws.doutputs, network, ws.w, ws.outputs, rows, first, last)
+        return
+    if draw.placement == DROPOUT:
+        dropout_backward(ws, network, rows, first, last, draw)
         return
     widths = network.widths
     start, done = mu.size, rows * widths[1:].sum()

@@ -25,7 +25,7 @@ def plain(architecture, mu, rho, x, y, objective, key):
     parts = elbo.free_energy_gradient(
         gradient, elbo.Parameters(mu, rho, log_noise), architecture.network, objective.prior.components(mu.dtype),
         objective.for_kernels, elbo.Batch(x, y, objective.kl_weight), elbo.Key(*key),
-        architecture.workspace(len(x), mu.dtype, second=objective.weight_noise != "weights"))
+        architecture.workspace(len(x), mu.dtype, weight_noise=objective.scratch))
     return gradient, parts
 
 

@@ -7,6 +7,7 @@ import pytest
 from bbbnp import Key, Objective, reference, unit_noise, weight_noise
 from bbbnp.architecture import ACTIVATIONS, Architecture
 from bbbnp.kernels import elbo, noise, placement
+from bbbnp.kernels.draw import Draw, normals, paired
 from bbbnp.objective import PLACEMENTS
 
 ROWS, WIDTHS = 5, (3, 6, 4, 2)  # all different: equal widths hide bugs
@@ -19,12 +20,12 @@ def network_case(name, widths=WIDTHS, activation="tanh", dtype=np.float64):
     rng, architecture = np.random.default_rng(21), Architecture(widths, activation)
     mu, rho, x, dy = (rng.normal(size=shape).astype(dtype) for shape in (
         architecture.size, architecture.size, (ROWS, widths[0]), (ROWS, widths[-1])))
-    return architecture, mu, rho - dtype(1), x, dy, placement.Draw(PLACEMENTS[name], 9, 4, 2, 1)
+    return architecture, mu, rho - dtype(1), x, dy, Draw(PLACEMENTS[name], 9, 4, 2, 1)
 
 
 def forward(architecture, mu, rho, x, draw, cuts=(0, ROWS)):
     """Outputs of the last layer, and the workspace, blocks of rows one after another."""
-    ws = architecture.workspace(len(x), x.dtype, second=True)
+    ws = architecture.workspace(len(x), x.dtype, weight_noise="local")
     noise.normals(ws.eps, draw.seed, noise.WEIGHTS, draw.step, draw.number)
     placement.spread(ws.spread, rho, ws.eps, draw.placement)
     parts = [placement.placed_forward(ws, architecture.network, mu, x, a, b, draw) for a, b in zip(cuts, cuts[1:])]
@@ -122,9 +123,9 @@ def outputs_of_keys(name, x):
     """Outputs of one linear layer, shape (KEYS, rows, 2), with their mean and variance by formula."""
     architecture, mu, rho, *_ = network_case("local", (3, 2))
     objective = Objective(weight_noise=name).for_kernels
-    ws, outputs = architecture.workspace(len(x), float, second=True), np.empty((KEYS, len(x), 2))
+    ws, outputs = architecture.workspace(len(x), float, weight_noise=name), np.empty((KEYS, len(x), 2))
     for step in range(KEYS):
-        draw = placement.Draw(PLACEMENTS[name], 3, step, 0, 1)
+        draw = Draw(PLACEMENTS[name], 3, step, 0, 1)
         outputs[step] = elbo.forward_draw(
             ws, elbo.Parameters(mu, rho, np.zeros(2)), architecture.network, Objective().prior.components(float),
             objective, elbo.Batch(x, np.zeros((len(x), 2)), 1.0), draw)[3]
@@ -192,11 +193,11 @@ def test_a_wrong_gradient_of_a_noisy_network_is_rejected(name, wrong, gradient_c
 
 @pytest.mark.E23
 def test_pairs_have_the_same_noise_with_the_other_sign(dtype):
-    assert [placement.paired(draw, True) for draw in range(4)] == [(0, 1), (0, -1), (2, 1), (2, -1)]
-    assert [placement.paired(draw, False) for draw in range(3)] == [(0, 1), (1, 1), (2, 1)]
+    assert [paired(draw, True) for draw in range(4)] == [(0, 1), (0, -1), (2, 1), (2, -1)]
+    assert [paired(draw, False) for draw in range(3)] == [(0, 1), (1, 1), (2, 1)]
     z = np.empty((3, 9), dtype)
     for row, (number, sign) in zip(z, ((2, 1), (2, -1), (4, 1))):
-        placement.normals(row, noise.WEIGHTS, placement.Draw(0, 5, 6, number, sign), 4)
+        normals(row, noise.WEIGHTS, Draw(0, 5, 6, number, sign), 4)
     np.testing.assert_array_equal(z[1], -z[0])
     assert not np.isin(z[2], z[0]).any()
     np.testing.assert_array_equal(reference.antithetic(z[::2]), [z[0], -z[0], z[2], -z[2]])
