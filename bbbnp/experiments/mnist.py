@@ -1,6 +1,6 @@
 """One cell of Table 1 (Blundell et al. 2015, section 5.1): a network on MNIST, in a run folder that can be resumed.
 
-Two hidden ReLU layers, pixels divided by 126, batch 128. What the paper leaves open and is chosen here: the optimiser
+Two hidden ReLU layers, pixels divided by 126, batch 128. What the paper leaves open and is chosen here: optimiser
 (each cell's setting; cosine decay, so that the last epoch is the one to keep), means as He et al. (2015) and rho = -5 at
 the start, validation on the last 10,000 training images, both kinds of prediction reported.
 
