@@ -1,4 +1,5 @@
-"""The command line: ``bbbnp regression``, ``gradcheck``, ``bench``, ``variance``, ``data``, ``report``.
+"""The command line: ``bbbnp regression``, ``mnist``, ``prune``, ``gradcheck``, ``bench``, ``variance``, ``data`` and
+``report``.
 
 Exit codes: 0 done, 1 failed, 2 wrong use; an error is one line.
 """
@@ -193,6 +194,26 @@ def _data(options):
     return 0
 
 
+def _mnist_arguments(parser):
+    from bbbnp.experiments import mnist_command
+    mnist_command.mnist_arguments(parser)
+
+
+def _mnist(options):
+    from bbbnp.experiments import mnist_command
+    return mnist_command.run_mnist(options)
+
+
+def _prune_arguments(parser):
+    from bbbnp.experiments import mnist_command
+    mnist_command.prune_arguments(parser)
+
+
+def _prune(options):
+    from bbbnp.experiments import mnist_command
+    return mnist_command.run_prune(options)
+
+
 def _report_arguments(parser):
     parser.add_argument("--readme", type=Path, default=Path("README.md"), help="file to write into (default README.md)")
     parser.add_argument("--results", type=Path, default=Path("pictures"), help="folder of JSON results")
@@ -208,6 +229,13 @@ COMMANDS = {
     "regression": (_regression_arguments, _regression, "Figure 5: a regression that knows what it does not know",
                    "Train a Bayesian network by Bayes by Backprop and an ordinary one on the paper's curve; write the "
                    "figure and its numbers. Vary anything: fewer points, another prior, no temperature, and look."),
+    "mnist": (_mnist_arguments, _mnist, "Table 1 and Figure 2: one network on MNIST, the search of its settings, all",
+              "Train a network on MNIST in a folder, with checkpoints: Ctrl-C at any time, and --resume goes on to the "
+              "same bits. With --grid, choose settings on validation data; with --table1, train every cell with them; "
+              "with --collect, write the table and the figure. Options that are left out have the method's defaults."),
+    "prune": (_prune_arguments, _prune, "Table 2, Figures 3 and 4: the error when most weights are removed",
+              "Remove weights of trained networks by signal-to-noise, by size and at random, and score the mean "
+              "network and averaged draws; draw the densities of weights and of their signal-to-noise."),
     "gradcheck": (_gradcheck_arguments, _gradcheck, "every hand-written gradient against finite differences",
                   "Check every kernel, reference.py, and the training path, serial and parallel, for each prior, "
                   "likelihood, activation, minibatch weight and way of putting the noise in, by Ridders' extrapolated "

@@ -25,7 +25,7 @@ ZOOMED, ZOOM, ZOOM_BOX = 5, np.array((0.76, -2.53)), np.array((1.4, 1.2))  # one
 
 
 @contextmanager
-def _figure(path, height, size=15, **options):
+def drawing(path, height, size=15, **options):
     """A figure 7 inches wide to draw on; at the end it is written to `path`, if that is given, as a PNG at 200 dpi that
     does not name matplotlib's version."""
     with rc_context({**STYLE, "font.size": size}):
@@ -110,7 +110,7 @@ def network_comparison(path=None, seed=68):
     mu = generator.permutation(np.delete(np.arange(-5, 6), 5))[:len(EDGES)] / 10
     sigma = generator.uniform(0.16, 0.32, len(EDGES))
     left, right = np.array((0, 3.27)), np.array((3.53, 3.27))
-    with _figure(path, 5.7, 16.5, layout="none") as figure:
+    with drawing(path, 5.7, 16.5, layout="none") as figure:
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 7), ylim=(0, 5.7))
         axes.set_axis_off()
         for origin, title in (left, "An ordinary network:\none number a weight"), (
@@ -148,7 +148,7 @@ def regression(x_train, y_train, x, bayes, ordinary, path=None):
     matplotlib.figure.Figure
         7 inches wide, its text 15 pt.
     """
-    with _figure(path, 5.6) as figure:
+    with drawing(path, 5.6) as figure:
         panels = figure.subplot_mosaic([["bayes", "ordinary"], ["doubt", "doubt"]], height_ratios=(3, 2))
         for name, distribution, title in (
                 ("bayes", bayes, "Bayes by Backprop"), ("ordinary", ordinary, "Ordinary network")):
@@ -187,7 +187,7 @@ def bench(result, path=None):
     floors = {r["hidden"]: r["floor_ns_per_weight"] for r in sorted(result["steps"], key=lambda r: r["threads"])}
     ours = [r for r in result["widths"] if r["hidden"] in floors]
     peers = [r for r in result["peers"] if r["prior"] == "mixture" and "hidden" in r]
-    with _figure(path, 6.4) as figure:
+    with drawing(path, 6.4) as figure:
         bars, line = figure.subplots(2, 1, height_ratios=(3, 2))
         rows = sorted([(r["hidden"], 0, "this package", r) for r in ours]
                       + [(r["hidden"], 1 + (r["peer"] == "torch"), {"torch": "PyTorch", "jax": "JAX"}[r["peer"]], r)
@@ -238,7 +238,7 @@ def estimators(result, path=None):
         7 inches wide, its text 15 pt.
     """
     names = {"weights": "weights", "local": "local, closed KL", "flipout": "flipout, closed KL"}
-    with _figure(path, 7.6) as figure:
+    with drawing(path, 7.6) as figure:
         against, product = figure.subplots(2, 1)
         for name, style in names.items():
             rows = [r for r in result["variance"]
@@ -271,7 +271,7 @@ def races(result, path=None):
 
     `result` is what ``bbbnp variance`` writes, `path` where to write a PNG; returned is the figure, 7 inches wide.
     """
-    with _figure(path, 6.6) as figure:
+    with drawing(path, 6.6) as figure:
         for axes, data in zip(figure.subplots(2, 1), ("digits", "regression")):
             runs = [r for r in result["races"] if r["data"] == data]
             best = {seed: min(v for r in runs if r["seed"] == seed for _, v in r["track"]) for seed in

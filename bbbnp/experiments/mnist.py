@@ -1,8 +1,8 @@
 """One cell of Table 1 (Blundell et al. 2015, section 5.1): a network on MNIST, in a run folder that can be resumed.
 
 Two hidden ReLU layers, pixels divided by 126, batch 128. What the paper leaves open and is chosen here: optimiser
-(each cell's setting; cosine decay, so that the last epoch is the one to keep), means as He et al. (2015) and rho = -5 at
-the start, validation on the last 10,000 training images, both kinds of prediction reported.
+(each cell's setting; cosine decay, so that the last epoch is the one to keep), means as He et al. (2015) and rho = -5
+at the start, validation on the last 10,000 training images, both kinds of prediction reported.
 
 A run folder holds settings.json, log.jsonl (a line for every look at the data that are watched), model.npz, the
 checkpoint, and once all epochs are done result.json. A run with `held_out` trains on 50,000 images and watches and

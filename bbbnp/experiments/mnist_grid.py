@@ -23,7 +23,8 @@ from bbbnp.experiments import mnist, results
 RATES, DRAWS, NEGATIVE_LOGS = (1e-3, 1e-4, 1e-5), (1, 2, 5, 10), ((0, 1, 2), (6, 7, 8))
 KEPT = 4  # one in four goes on to the next rung
 FINALISTS = 3  # the last rung has no more settings than this
-BUDGET = 800  # passes over the training images, for each method
+# passes over the training images that the search of a method may take, by the size of its grid
+BUDGETS = {"sgd": 200, "dropout": 200, "gaussian": 400, "mixture": 800}
 WEIGHTS = ("geometric", "uniform")
 
 
@@ -72,7 +73,7 @@ def trial(arguments):
         return {"error_mean_network": 100.0, "error_averaged": 100.0, "nll": np.inf, "cpu_s": 0.0}
 
 
-def run(folder, method, *, hidden=400, budget=BUDGET, seed=0, jobs=2, data_dir=None, progress=None):
+def run(folder, method, *, hidden=400, budget=None, seed=0, jobs=2, data_dir=None, progress=None):
     """Search one method's grid; trials are kept in `folder`, and those that are there are not run again.
 
     Returns
@@ -80,6 +81,7 @@ def run(folder, method, *, hidden=400, budget=BUDGET, seed=0, jobs=2, data_dir=N
     list of dict
         Trials of the last rung, the best first: rung, point, passes, validation scores, cpu_s.
     """
+    budget = budget or BUDGETS[method]
     path = results.writable_folder(folder) / f"{method}_{hidden}_{seed}_{budget}.jsonl"
     done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     points = grid(method)
@@ -98,9 +100,13 @@ def run(folder, method, *, hidden=400, budget=BUDGET, seed=0, jobs=2, data_dir=N
     return ranked
 
 
-def summary(folder, method, hidden=400, seed=0, budget=BUDGET):
+def summary(folder, method, hidden=400, seed=0, budget=None):
     """What a finished search cost and found: number of trials, CPU seconds, the best of the last rung."""
+    budget = budget or BUDGETS[method]
     path = Path(folder) / f"{method}_{hidden}_{seed}_{budget}.jsonl"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: search first, with bbbnp mnist --grid {folder} "
+                                f"--method {method}")
     trials = [json.loads(line) for line in path.read_text().splitlines()]
     last = max(t["rung"] for t in trials)
     best = min((t for t in trials if t["rung"] == last), key=lambda t: (t["error_mean_network"], t["nll"]))

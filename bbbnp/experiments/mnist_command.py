@@ -1,0 +1,126 @@
+"""The commands ``bbbnp mnist`` and ``bbbnp prune``: one cell of Table 1, the search, both tables and their figures."""
+
+import json
+from pathlib import Path
+
+from bbbnp.estimator import OPTIMIZERS, SCHEDULES
+from bbbnp.experiments import mnist, mnist_grid, mnist_table, results
+from bbbnp.objective import MINIBATCH_WEIGHTS, PLACEMENTS
+
+TYPES = {"hidden": int, "epochs": int, "draws": int, "seed": int, "learning_rate": float, "pi": float, "sigma1": float,
+         "sigma2": float, "temperature": float, "rho_init": float}
+HELP = {
+    "hidden": "units of each of the two hidden layers", "epochs": "passes over the training images",
+    "draws": "weight draws a step", "seed": "of all noise", "learning_rate": "of the sum over a minibatch",
+    "pi": "mixture: weight of the slab", "sigma1": "deviation of the slab, or of the Gaussian prior",
+    "sigma2": "mixture: deviation of the spike", "temperature": "factor on the KL; 1 targets the posterior",
+    "rho_init": "sigma starts at log(1 + e^rho)"}
+
+
+def mnist_arguments(parser):
+    """Arguments of ``bbbnp mnist``."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--run", type=Path, metavar="FOLDER", help="train one cell in this folder")
+    what.add_argument("--grid", type=Path, metavar="FOLDER",
+                      help="search the grid of --method on validation data, with its trials in this folder; go on with "
+                      "those that are there")
+    what.add_argument("--table1", type=Path, metavar="FOLDER",
+                      help="train all cells of Table 1 in folders of this one, with the settings that the searches in "
+                      "--search chose; those that are there are kept or gone on with")
+    what.add_argument("--collect", type=Path, metavar="FOLDER",
+                      help="write mnist_table1.json and its figure into --out, from the finished runs in this folder")
+    parser.add_argument("--method", choices=mnist.METHODS, default="mixture", help="default mixture")
+    for name, of in TYPES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=of, metavar=of.__name__.upper(),
+                            help=f"{HELP[name]} (default {mnist.DEFAULTS[name]:.3g})")
+    for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("minibatch_weights", MINIBATCH_WEIGHTS),
+                          ("weight_noise", PLACEMENTS)):
+        parser.add_argument(f"--{name.replace('_', '-')}", choices=choices, help=f"default {mnist.DEFAULTS[name]}")
+    parser.add_argument("--held-out", action="store_true", default=None,
+                        help="train on 50,000 images and watch the other 10,000, not the test images")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder, to the same bits")
+    parser.add_argument("--search", type=Path, default=Path("runs/search"), metavar="FOLDER",
+                        help="folder of the searches (default runs/search)")
+    parser.add_argument("--budget", type=int,
+                        help="of a search, in passes of one weight draw over the images (default, by the size of the "
+                        f"grid: {', '.join(f'{name} {passes}' for name, passes in mnist_grid.BUDGETS.items())})")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each (default 2)")
+    parser.add_argument("--threads", type=int, help="of one run (default: all for a large network)")
+    parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder of results (default pictures)")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="see bbbnp data --help")
+
+
+def run_mnist(options):
+    """What ``bbbnp mnist`` does."""
+    if options.grid:
+        for trial in mnist_grid.run(options.grid, options.method, budget=options.budget, jobs=options.jobs,
+                                    hidden=options.hidden or 400, seed=options.seed or 0, data_dir=options.data_dir):
+            print(f"validation error {trial['error_mean_network']:.2f} %  {json.dumps(trial['point'])}")
+    elif options.table1:
+        mnist_table.run(options.table1, mnist_table.plan(options.search), jobs=options.jobs, data_dir=options.data_dir)
+    elif options.collect:
+        _collect(options.collect, results.writable_folder(options.out))
+    else:
+        return _one(options)
+    return 0
+
+
+def _one(options):
+    """Train one cell, or go on with it."""
+    changed = {name: getattr(options, name) for name in mnist.DEFAULTS if name != "method"}
+    changed = {name: value for name, value in changed.items() if value is not None}
+    if options.resume and changed:
+        raise ValueError(f"--resume goes on with the settings in the folder: leave --{next(iter(changed))} out")
+    settings = None if options.resume else mnist.settings_of(options.method, **changed)
+    record = mnist.run(options.run, settings, resume=options.resume, data_dir=options.data_dir, threads=options.threads)
+    if record is None:
+        print(f"stopped; go on with: bbbnp mnist --run {options.run} --resume")
+        return 1
+    for name in ("error_mean_network", "error_averaged", "nll", "ece"):
+        which = "validation" if record["settings"]["held_out"] else "test"
+        print(f"{which} {name.replace('_', ' '):22}{record[f'{which}_{name}']:9.4f}")
+    return 0
+
+
+def _collect(folder, out):
+    """Write Table 1, and draw Figure 2, from the finished runs."""
+    from bbbnp import plots_paper
+    records = mnist_table.collect(folder)
+    if not records:
+        raise ValueError(f"{folder} holds no finished run on all training images: make some with --table1 or --run")
+    print(mnist_table.table(records))
+    (out / "mnist_table1.json").write_text(json.dumps(records, indent=1) + "\n")
+    plots_paper.learning_curves(records, out / "mnist_learning_curves.png")
+
+
+def prune_arguments(parser):
+    """Arguments of ``bbbnp prune``."""
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs of bbbnp mnist")
+    parser.add_argument("--draws", type=int, default=10, help="weight draws a prediction averages (default 10)")
+    parser.add_argument("--save", type=float, metavar="PART",
+                        help="in place of the tables: write the network without this part of its weights, by "
+                        "signal-to-noise, to pruned.npz in each RUN")
+    parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder of results (default pictures)")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="see bbbnp data --help")
+
+
+def run_prune(options):
+    """What ``bbbnp prune`` does."""
+    from bbbnp import plots_paper
+    from bbbnp.experiments import pruned
+    if options.save is not None:
+        for folder in options.runs:
+            pruned.prune(mnist.load_run(folder)[1], options.save).save(folder / "pruned.npz")
+            print(folder / "pruned.npz")
+        return 0
+    if options.draws < 1:
+        raise ValueError(f"draws={options.draws} must be at least 1")
+    out = results.writable_folder(options.out)
+    found = pruned.run(options.runs, data_dir=options.data_dir, draws=options.draws)
+    print(pruned.table(found["table"]))
+    (out / "mnist_table2.json").write_text(json.dumps(found["table"], indent=1) + "\n")
+    (out / "mnist_weights.json").write_text(json.dumps(found["weights"]) + "\n")
+    plots_paper.pruning(found["table"], out / "mnist_table2.png")
+    plots_paper.weight_histogram(found["weights"], out / "mnist_weight_histogram.png")
+    plots_paper.signal_to_noise(found["weights"], out / "mnist_snr.png")
+    return 0

@@ -1,0 +1,92 @@
+"""Table 1 (Blundell et al. 2015): every cell trained with the settings that the search chose, and what came out.
+
+The settings of a method are those that `mnist_grid` chose on validation data at 400 units, for all three widths; the
+numbers of epochs and seeds were fixed beforehand, by the time a run takes. Each run trains on all 60,000 images, and
+its test error is that of its last epoch.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+import json
+import multiprocessing
+from pathlib import Path
+import statistics
+
+from tqdm import tqdm
+
+from bbbnp.experiments import mnist, mnist_grid, paper
+
+EPOCHS = {400: 100, 800: 60, 1200: 50}
+SEEDS = {("mixture", 400): 5}  # other cells have one
+
+
+def plan(search, epochs=None):
+    """Settings of every run, by the name of its folder, the longest first."""
+    epochs = epochs or EPOCHS
+    cells = {}
+    for hidden in sorted(epochs, reverse=True):
+        for method in reversed(mnist.METHODS):
+            best = mnist_grid.summary(search, method)["best"]["point"]
+            for seed in range(SEEDS.get((method, hidden), 1)):
+                cells[f"{method}_{hidden}_{seed}"] = mnist.settings_of(
+                    method, hidden=hidden, seed=seed, epochs=epochs[hidden], **best)
+    return cells
+
+
+def _cell(arguments):
+    """Train one run, or go on with it, in one process."""
+    folder, settings, data_dir = arguments
+    if (folder / "result.json").exists():
+        return folder.name
+    mnist.run(folder, settings, resume=(folder / "settings.json").exists(), data_dir=data_dir, threads=1,
+              progress=False)
+    return folder.name
+
+
+def run(folder, cells, *, jobs=2, data_dir=None, progress=None):
+    """Train the cells of a plan in folders of `folder`, `jobs` at a time on a thread each; finished ones are kept."""
+    folder = Path(folder)
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        done = pool.map(_cell, [(folder / name, settings, data_dir) for name, settings in cells.items()])
+        for name in tqdm(done, total=len(cells), unit="run", disable=None if progress is None else not progress):
+            tqdm.write(f"{name} is done")
+
+
+def collect(folder, search=None):
+    """Records of all finished runs on all the training images in folders of `folder`, sorted; each says its search."""
+    records = []
+    for path in sorted(Path(folder).glob("*/result.json")):
+        record = json.loads(path.read_text())
+        if record["settings"]["held_out"]:
+            continue
+        record["selected_on"] = "validation, 10,000 of the training images, at 400 units" if search else "not selected"
+        record["curve"] = [json.loads(line) for line in (path.parent / "log.jsonl").read_text().splitlines()]
+        records.append(record)
+    return sorted(records, key=lambda r: (list(mnist.METHODS).index(r["method"]), r["hidden"], r["seed"]))
+
+
+def cells_of(records):
+    """Records by (method, hidden)."""
+    cells = {}
+    for record in records:
+        cells.setdefault((record["method"], record["hidden"]), []).append(record)
+    return cells
+
+
+def spread(records, name):
+    """Mean of a number over seeds, and its standard error, None for one seed."""
+    values = [record[name] for record in records]
+    return statistics.mean(values), statistics.stdev(values) / len(values)**0.5 if len(values) > 1 else None
+
+
+def table(records):
+    """Errors beside the paper's, as text."""
+    lines = [f"{'method':10}{'hidden':>7}{'seeds':>6}{'epochs':>7}{'mean network %':>18}{'averaged %':>18}{'paper':>9}"]
+    for (method, hidden), of_cell in cells_of(records).items():
+        cells = []
+        for name in ("test_error_mean_network", "test_error_averaged"):
+            mean, error = spread(of_cell, name)
+            cells.append(f"{mean:.2f}" + (f" +- {error:.2f}" if error is not None else ""))
+        there = paper.TABLE_1[method][paper.WIDTHS.index(hidden)] if hidden in paper.WIDTHS else float("nan")
+        lines.append(f"{method:10}{hidden:7}{len(of_cell):6}{of_cell[0]['epochs']:7}" + f"{cells[0]:>18}{cells[1]:>18}"
+                     f"{there:9.2f}")
+    return "\n".join(lines)

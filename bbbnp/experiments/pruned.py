@@ -1,0 +1,70 @@
+"""Table 2 (Blundell et al. 2015): test error when most of the weights are removed, honestly.
+
+Weights go by their signal-to-noise ratio |mu|/sigma (E19), by |mu| alone, or at random; both the mean network and
+averaged draws are scored, since a weight that is only said to be pruned keeps its noise, which the mean network hides.
+"""
+
+import numpy as np
+
+from bbbnp import metrics
+from bbbnp.experiments import mnist
+from bbbnp.pruning import CRITERIA, prune, signal_to_noise
+
+REMOVED = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
+DRAWS = 10
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
+
+
+def errors(model, x, y, *, removed=REMOVED, draws=DRAWS, seed=0):
+    """Records of criterion, removed, prediction and test error in percent, of one model."""
+    labels = np.searchsorted(model.classes_, y)
+    for criterion in CRITERIA:
+        for part in removed:
+            pruned = prune(model, part, criterion, seed=seed)
+            for prediction, number in (("mean", 0), ("averaged", draws)):
+                p = pruned.predict_distribution(x, draws=number).mean
+                yield {"criterion": criterion, "removed": part, "prediction": prediction,
+                       "test_error": metrics.error_rate(p, labels)}
+
+
+def densities(model, bins=200):
+    """What Figures 3 and 4 draw: the trained weights' density, mu, and one draw of w; density of log10 |mu|/sigma."""
+    mu, sigma = model.mu_.astype(float), model.sigma_
+    w = mu + sigma * np.random.default_rng(0).normal(size=mu.size)
+    edges = np.linspace(-0.25, 0.25, bins + 1)
+    found = {"edges": edges.tolist()} | {
+        name: np.histogram(values, edges)[0].tolist() for name, values in (("mu", mu), ("w", w))}
+    found |= {"deviation_mu": float(mu.std()), "deviation_w": float(w.std()), "size": mu.size}
+    if not sigma.any():
+        return found
+    log_ratio = np.log10(np.maximum(signal_to_noise(model), 1e-12))
+    ratio_edges = np.linspace(-5, 2, bins + 1)
+    return found | {"ratio_edges": ratio_edges.tolist(), "ratio": np.histogram(log_ratio, ratio_edges)[0].tolist(),
+                    "ratio_quantiles": {str(q): float(np.quantile(log_ratio, q)) for q in QUANTILES}}
+
+
+def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
+    """Table 2 of the run folders of Bayesian networks, and the densities of all run folders."""
+    from tqdm import tqdm
+    _, _, x, y = mnist.load_split(False, data_dir)
+    table, weights = [], []
+    for folder in tqdm(folders, unit="run", disable=None if progress is None else not progress):
+        settings, model = mnist.load_run(folder)
+        who = {name: settings[name] for name in ("method", "hidden", "seed", "epochs")}
+        weights.append({**who, **densities(model)})
+        if model.posterior == "diagonal":
+            table += [{**who, "draws": draws, **record} for record in errors(model, x, y, draws=draws)]
+    return {"table": table, "weights": weights}
+
+
+def table(records):
+    """Test error by what was removed, as text: a line for each network, criterion and prediction."""
+    parts = sorted({r["removed"] for r in records})
+    lines = [f"{'network':22}{'criterion':11}{'prediction':11}" + "".join(f"{part:>8.0%}" for part in parts)]
+    rows = {}
+    for r in records:
+        key = f"{r['method']} {r['hidden']}, seed {r['seed']}", r["criterion"], r["prediction"]
+        rows.setdefault(key, {})[r["removed"]] = r["test_error"]
+    for (network, criterion, prediction), found in rows.items():
+        lines.append(f"{network:22}{criterion:11}{prediction:11}" + "".join(f"{found[part]:8.2f}" for part in parts))
+    return "\n".join(lines)
