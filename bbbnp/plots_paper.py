@@ -90,7 +90,7 @@ CRITERIA = {"snr": (BLUE, "-", "o"), "magnitude": (INK, "--", "s"), "random": (G
 
 
 def pruning(records, path=None):
-    """Draw test error against the part of the weights left, by criterion and prediction; Table 2's numbers as crosses."""
+    """Draw test error against the part of the weights left, by criterion and prediction; Table 2 as crosses."""
     chosen = [r for r in records if r["method"] == "mixture"] or records
     hidden = max(r["hidden"] for r in chosen)
     with drawing(path, 5.0) as drawn:

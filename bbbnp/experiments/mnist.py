@@ -132,25 +132,25 @@ def run(folder, settings=None, *, resume=False, data_dir=None, threads=None, pro
     x, y, watched_x, watched_y = load_split(settings["held_out"], data_dir)
     epochs, every = settings["epochs"], -(-settings["epochs"] // LOOKS)
     done = model.state_.epoch if hasattr(model, "state_") else 0
-    seconds = lines[-1]["seconds"] if lines else 0.0
+    seen, seconds = (lines[-1]["epoch"], lines[-1]["seconds"]) if lines else (0, 0.0)
     with tqdm(total=epochs, initial=done, unit="epoch", disable=None if progress is None else not progress) as bar:
-        while done < epochs and not getattr(model, "interrupted_", False):
-            begun = time.perf_counter()
-            model.partial_fit(x, y, epochs=min((done // every + 1) * every, epochs) - done)
-            seconds += time.perf_counter() - begun
-            bar.update(model.state_.epoch - done)
-            done = model.state_.epoch
-            if not model.interrupted_:
-                complexity, misfit = (float(model.free_energy_[part][-1]) for part in ("complexity", "misfit"))
-                found = scores(model, watched_x, watched_y, draws=WATCHED_DRAWS)
-                lines.append({"epoch": done, "complexity": complexity, "misfit": misfit, **found, "seconds": seconds})
-                bar.set_postfix_str(f"complexity {complexity:.4g}, misfit {misfit:.4g}, "
-                                    f"{'validation' if settings['held_out'] else 'test'} error "
-                                    f"{found['error_mean_network']:.2f} %")
-            model.save(folder / "model.npz")
+        for look in (*range(seen + every - seen % every, epochs, every), epochs)[:None if seen < epochs else 0]:
+            if done < look:
+                begun = time.perf_counter()
+                model.partial_fit(x, y, epochs=look - done)
+                seconds += time.perf_counter() - begun
+                model.save(folder / "model.npz")
+                bar.update(model.state_.epoch - done)
+                done = model.state_.epoch
+                if model.interrupted_:
+                    return None
+            complexity, misfit = (float(model.free_energy_[part][-1]) for part in ("complexity", "misfit"))
+            found = scores(model, watched_x, watched_y, draws=WATCHED_DRAWS)
+            lines.append({"epoch": done, "complexity": complexity, "misfit": misfit, **found, "seconds": seconds})
             _write(folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    if done < epochs:
-        return None
+            bar.set_postfix_str(f"complexity {complexity:.4g}, misfit {misfit:.4g}, "
+                                f"{'validation' if settings['held_out'] else 'test'} error "
+                                f"{found['error_mean_network']:.2f} %")
     record = _record(settings, model, watched_x, watched_y, seconds)
     _write(folder / "result.json", json.dumps(record, indent=1) + "\n")
     return record

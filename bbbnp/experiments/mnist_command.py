@@ -20,7 +20,7 @@ HELP = {
 def mnist_arguments(parser):
     """Arguments of ``bbbnp mnist``."""
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--run", type=Path, metavar="FOLDER", help="train one cell in this folder")
+    what.add_argument("--run", type=Path, dest="folder", metavar="FOLDER", help="train one cell in this folder")
     what.add_argument("--grid", type=Path, metavar="FOLDER",
                       help="search the grid of --method on validation data, with its trials in this folder; go on with "
                       "those that are there")
@@ -72,9 +72,9 @@ def _one(options):
     if options.resume and changed:
         raise ValueError(f"--resume goes on with the settings in the folder: leave --{next(iter(changed))} out")
     settings = None if options.resume else mnist.settings_of(options.method, **changed)
-    record = mnist.run(options.run, settings, resume=options.resume, data_dir=options.data_dir, threads=options.threads)
+    record = mnist.run(options.folder, settings, resume=options.resume, data_dir=options.data_dir, threads=options.threads)
     if record is None:
-        print(f"stopped; go on with: bbbnp mnist --run {options.run} --resume")
+        print(f"stopped; go on with: bbbnp mnist --run {options.folder} --resume")
         return 1
     for name in ("error_mean_network", "error_averaged", "nll", "ece"):
         which = "validation" if record["settings"]["held_out"] else "test"

@@ -9,6 +9,7 @@ ends with the rung. Test images are not read.
 """
 
 from concurrent.futures import ProcessPoolExecutor
+import contextlib
 import itertools
 import json
 import multiprocessing
@@ -24,7 +25,7 @@ RATES, DRAWS, NEGATIVE_LOGS = (1e-3, 1e-4, 1e-5), (1, 2, 5, 10), ((0, 1, 2), (6,
 KEPT = 4  # one in four goes on to the next rung
 FINALISTS = 3  # the last rung has no more settings than this
 # passes over the training images that the search of a method may take, by the size of its grid
-BUDGETS = {"sgd": 200, "dropout": 200, "gaussian": 400, "mixture": 800}
+BUDGETS = {"sgd": 100, "dropout": 100, "gaussian": 200, "mixture": 800}
 WEIGHTS = ("geometric", "uniform")
 
 
@@ -65,6 +66,16 @@ def _train(method, hidden, seed, point, passes, data_dir):
 _held = []
 
 
+@contextlib.contextmanager
+def workers(jobs):
+    """A `map` that has so many processes, or none for one job."""
+    if jobs == 1:
+        yield map
+    else:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            yield pool.map
+
+
 def trial(arguments):
     """`_train`, for a pool; a setting that diverges is the worst."""
     try:
@@ -85,11 +96,11 @@ def run(folder, method, *, hidden=400, budget=None, seed=0, jobs=2, data_dir=Non
     path = results.writable_folder(folder) / f"{method}_{hidden}_{seed}_{budget}.jsonl"
     done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     points = grid(method)
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool, open(path, "a") as file:
+    with workers(jobs) as parallel_map, open(path, "a") as file:
         for rung, (size, passes) in enumerate(rungs(len(points), budget)):
             ranked = [t for t in done if t["rung"] == rung]
             missing = [p for p in points[:size] if p not in [t["point"] for t in ranked]]
-            found = pool.map(trial, [(method, hidden, seed, point, passes, data_dir) for point in missing])
+            found = parallel_map(trial, [(method, hidden, seed, point, passes, data_dir) for point in missing])
             for point, scores in zip(missing, tqdm(found, desc=f"{method}, rung {rung}", total=len(missing),
                                                    disable=None if progress is None else not progress)):
                 ranked.append({"rung": rung, "point": point, "passes": passes, **scores})

@@ -5,9 +5,7 @@ numbers of epochs and seeds were fixed beforehand, by the time a run takes. Each
 its test error is that of its last epoch.
 """
 
-from concurrent.futures import ProcessPoolExecutor
 import json
-import multiprocessing
 from pathlib import Path
 import statistics
 
@@ -15,7 +13,7 @@ from tqdm import tqdm
 
 from bbbnp.experiments import mnist, mnist_grid, paper
 
-EPOCHS = {400: 100, 800: 60, 1200: 50}
+EPOCHS = {400: 80, 800: 40, 1200: 30}
 SEEDS = {("mixture", 400): 5}  # other cells have one
 
 
@@ -45,8 +43,8 @@ def _cell(arguments):
 def run(folder, cells, *, jobs=2, data_dir=None, progress=None):
     """Train the cells of a plan in folders of `folder`, `jobs` at a time on a thread each; finished ones are kept."""
     folder = Path(folder)
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        done = pool.map(_cell, [(folder / name, settings, data_dir) for name, settings in cells.items()])
+    with mnist_grid.workers(jobs) as parallel_map:
+        done = parallel_map(_cell, [(folder / name, settings, data_dir) for name, settings in cells.items()])
         for name in tqdm(done, total=len(cells), unit="run", disable=None if progress is None else not progress):
             tqdm.write(f"{name} is done")
 

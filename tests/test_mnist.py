@@ -1,0 +1,228 @@
+"""Runs on MNIST and the search of their settings, on small data in its place."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bbbnp import cli, training
+from bbbnp.datafiles import DataError
+from bbbnp.experiments import mnist, mnist_grid, mnist_table, paper
+
+
+@pytest.fixture(autouse=True)
+def small_data(monkeypatch):
+    """Two Gaussian classes in four dimensions in place of the images, 300 and 100 of them."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    x = (rng.normal(size=(400, 4)) + 1.5 * y[:, None]).astype(np.float32)
+    monkeypatch.setattr(mnist, "load_split", lambda held_out, data_dir=None: (x[:300], y[:300], x[300:], y[300:]))
+    return x, y
+
+
+def settings(method="mixture", **changed):
+    return mnist.settings_of(method, hidden=5, **{"epochs": 6, "learning_rate": 1e-2, **changed})
+
+
+def test_pixels_are_divided_by_126():
+    images = np.array([[[0, 126], [252, 255]]], np.uint8)
+    np.testing.assert_array_equal(mnist.pixels(images), np.float32([[0, 1, 2, 255 / 126]]))
+    assert mnist.pixels(images).dtype == np.float32
+
+
+def test_the_last_10000_training_images_are_held_out(monkeypatch, request):
+    monkeypatch.undo()
+    images = {split: np.arange(n)[:, None, None] for split, n in (("train", 60_000), ("test", 10_000))}
+    monkeypatch.setattr(mnist.data, "load_mnist", lambda split, data_dir: (images[split], images[split][:, 0, 0]))
+    x, y, watched, labels = mnist.load_split(True)
+    assert (y[0], y[-1], labels[0], labels[-1]) == (0, 49_999, 50_000, 59_999) and len(x) == len(y)
+    np.testing.assert_array_equal(watched[:, 0], (labels / np.float32(126)).astype(np.float32))
+    x, y, watched, labels = mnist.load_split(False)
+    assert len(x) == 60_000 and len(watched) == 10_000 and labels[-1] == 9_999
+
+
+def test_each_method_is_its_network():
+    networks = {method: mnist.network(settings(method)) for method in mnist.METHODS}
+    assert [net.posterior for net in networks.values()] == ["point", "dropout", "diagonal", "diagonal"]
+    assert networks["mixture"].prior.sigma2 == np.exp(-6) and networks["gaussian"].prior.sigma == np.exp(-1)
+    assert all(net.hidden == (5, 5) and not net.standardize and net.batch_size == 128 for net in networks.values())
+    with pytest.raises(ValueError, match="method='adam' is unknown"):
+        mnist.settings_of("adam")
+    with pytest.raises(ValueError, match="setting='width' is unknown"):
+        mnist.settings_of("sgd", width=3)
+
+
+@pytest.mark.parametrize("method", mnist.METHODS)
+def test_a_run_leaves_its_record(method, tmp_path):
+    record = mnist.run(tmp_path / "run", settings(method), progress=False)
+    assert json.loads((tmp_path / "run/result.json").read_text()) == record
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == [1, 2, 3, 4, 5, 6]
+    assert record["test_error_mean_network"] == log[-1]["error_mean_network"] < 20
+    assert {"method", "hidden", "seed", "epochs", "settings", "draws", "test_error_averaged", "test_nll", "test_brier",
+            "test_ece", "wall_time_s", "version"} < set(record)
+    assert (record["test_error_averaged"] == record["test_error_mean_network"]) or method != "sgd"
+    assert all(line["complexity"] == 0 for line in log) == (method in ("sgd", "dropout"))
+    assert mnist.load_run(tmp_path / "run")[1].posterior == mnist.network(settings(method)).posterior
+
+
+def test_a_held_out_run_says_validation_and_nothing_of_the_test(tmp_path):
+    record = mnist.run(tmp_path, settings(held_out=True), progress=False)
+    assert "validation_nll" in record and not any(name.startswith("test") for name in record)
+    assert mnist_table.collect(tmp_path.parent) == []
+
+
+@pytest.mark.parametrize("stop_in_training", [True, False], ids=["in training", "while it is scored"])
+@pytest.mark.parametrize("method", ["mixture", "dropout"])
+def test_a_stopped_run_resumes_to_the_same_bits_and_log(method, stop_in_training, tmp_path, monkeypatch):
+    whole = mnist.run(tmp_path / "whole", settings(method), progress=False)
+    with monkeypatch.context() as patch:
+        calls = iter(range(100))
+        if stop_in_training:  # as Ctrl-C does: the slice ends, then training returns
+            run = training.run
+            patch.setattr(training, "run", lambda *a, **k: run(*a, **k) or next(calls) == 3)
+            assert mnist.run(tmp_path / "part", settings(method), progress=False) is None
+        else:
+            scores = mnist.scores
+
+            def stopped(*arguments, **options):
+                if next(calls) == 3:
+                    raise KeyboardInterrupt
+                return scores(*arguments, **options)
+
+            patch.setattr(mnist, "scores", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                mnist.run(tmp_path / "part", settings(method), progress=False)
+    resumed = mnist.run(tmp_path / "part", resume=True, progress=False)
+    ours, theirs = (mnist.load_run(tmp_path / name)[1] for name in ("part", "whole"))
+    np.testing.assert_array_equal(ours.state_.theta, theirs.state_.theta)
+    logs = [[{**json.loads(line), "seconds": 0} for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+            for name in ("part", "whole")]
+    assert logs[0] == logs[1]
+    assert {**resumed, "wall_time_s": 0} == {**whole, "wall_time_s": 0}
+
+
+def test_a_finished_run_resumes_to_its_record_alone(tmp_path):
+    record = mnist.run(tmp_path, settings(), progress=False)
+    before = (tmp_path / "model.npz").stat().st_mtime_ns
+    assert mnist.run(tmp_path, resume=True, progress=False) == record
+    assert (tmp_path / "model.npz").stat().st_mtime_ns == before
+
+
+def test_a_folder_with_a_run_is_not_written_over_and_one_without_is_not_resumed(tmp_path):
+    with pytest.raises(ValueError, match="holds no run to resume"):
+        mnist.run(tmp_path, resume=True)
+    with pytest.raises(FileNotFoundError, match="holds no trained run"):
+        mnist.load_run(tmp_path)
+    mnist.run(tmp_path, settings(), progress=False)
+    with pytest.raises(ValueError, match="holds a run already: go on with --resume"):
+        mnist.run(tmp_path, settings())
+
+
+def test_the_grid_is_the_papers_with_both_minibatch_weights():
+    for weights in ("geometric", "uniform"):
+        points = [p for p in mnist_grid.grid("mixture") if p["minibatch_weights"] == weights]
+        assert len(points) == 324 == len({json.dumps(p) for p in points})
+    assert {p["learning_rate"] for p in mnist_grid.grid("sgd")} == {1e-3, 1e-4, 1e-5}
+    assert {round(-np.log(p["sigma2"])) for p in mnist_grid.grid("mixture")} == {6, 7, 8}
+    for method in mnist.METHODS:
+        for point in mnist_grid.grid(method):
+            mnist.network(mnist.settings_of(method, **point))._checked()
+
+
+def test_rungs_cost_the_same_and_together_the_budget():
+    found = mnist_grid.rungs(648, 800)
+    assert [n for n, _ in found] == [648, 162, 41, 11, 3]
+    np.testing.assert_allclose([n * passes for n, passes in found], 160)
+
+
+@pytest.fixture
+def trials(monkeypatch):
+    """Trials whose error is known, better at higher learning rates and worse for more draws; and a count of them."""
+    ran = []
+
+    def train(method, hidden, seed, point, passes, data_dir):
+        ran.append(point)
+        if point["learning_rate"] == 1e-5:
+            raise training.DivergenceError("too large")
+        error = 50 - 1e4 * point["learning_rate"] + point.get("draws", 1) + 0.1 / passes
+        return {"error_mean_network": error, "error_averaged": error, "nll": 1.0, "cpu_s": 0.5}
+
+    monkeypatch.setattr(mnist_grid, "_train", train)
+    return ran
+
+
+def test_the_search_keeps_the_best_and_does_not_run_trials_twice(trials, tmp_path):
+    found = mnist_grid.run(tmp_path, "gaussian", jobs=1, budget=40, progress=False)
+    assert len(trials) == 72 + 18 + 5 + 3 and [t["rung"] for t in found] == [3] * 3
+    assert found[0]["point"]["learning_rate"] == 1e-3 and found[0]["point"]["draws"] == 1
+    assert mnist_grid.run(tmp_path, "gaussian", jobs=1, budget=40, progress=False) == found and len(trials) == 98
+    path = tmp_path / "gaussian_400_0_40.jsonl"
+    path.write_text("".join(line + "\n" for line in path.read_text().splitlines()[:80]))  # it was stopped in rung 1
+    assert mnist_grid.run(tmp_path, "gaussian", jobs=1, budget=40, progress=False) == found and len(trials) == 98 + 18
+    summary = mnist_grid.summary(tmp_path, "gaussian", budget=40)
+    assert summary["best"] == found[0] and summary["trials"] == 98 and summary["cpu_s"] == pytest.approx(49 - 12, abs=1)
+    with pytest.raises(FileNotFoundError, match="search first"):
+        mnist_grid.summary(tmp_path, "sgd")
+
+
+@pytest.mark.parametrize("passes, rows, epochs", [(0.5, 150, 1), (3.0, 300, 3)])
+def test_a_trial_below_one_pass_sees_part_of_the_images_at_a_temperature_of_that_part(
+        passes, rows, epochs, monkeypatch):
+    monkeypatch.setattr(mnist_grid, "_held", [])
+    seen, network = {}, mnist.network
+
+    def watched(chosen, **more):
+        seen.update(chosen)
+        model = network(chosen, **more)
+        fit = model.fit
+        model.fit = lambda x, y: seen.update(rows=len(x)) or fit(x, y)
+        return model
+
+    monkeypatch.setattr(mnist, "network", watched)
+    found = mnist_grid.trial(("mixture", 5, 0, {"learning_rate": 1e-2, "draws": 1}, passes, None))
+    assert (seen["rows"], seen["epochs"], seen["temperature"]) == (rows, epochs, rows / 300)
+    assert 0 <= found["error_mean_network"] < 60 and found["cpu_s"] >= 0
+
+
+def test_the_plan_has_every_cell_with_the_settings_of_its_search(trials, tmp_path):
+    for method, budget in mnist_grid.BUDGETS.items():
+        mnist_grid.run(tmp_path, method, jobs=1, budget=budget, progress=False)
+    cells = mnist_table.plan(tmp_path)
+    assert len(cells) == 12 + 4 and next(iter(cells)) == "mixture_1200_0"
+    assert [cells[f"mixture_400_{seed}"]["seed"] for seed in range(5)] == [0, 1, 2, 3, 4]
+    assert cells["sgd_800_0"]["learning_rate"] == 1e-3 and not any(c["held_out"] for c in cells.values())
+    assert {c["epochs"] for name, c in cells.items() if "_800_" in name} == {mnist_table.EPOCHS[800]}
+
+
+def test_table_1_from_runs(tmp_path, capsys):
+    cells = {f"mixture_5_{seed}": settings(seed=seed) for seed in range(2)} | {"sgd_5_0": settings("sgd")}
+    for name, chosen in cells.items():
+        mnist_table._cell((tmp_path / name, chosen, None))
+        assert mnist_table._cell((tmp_path / name, chosen, None)) == name  # a finished run is kept
+    assert cli.main(["mnist", "--collect", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    records = json.loads((tmp_path / "out/mnist_table1.json").read_text())
+    assert [(r["method"], r["seed"]) for r in records] == [("sgd", 0), ("mixture", 0), ("mixture", 1)]
+    assert len(records[0]["curve"]) == 6 and (tmp_path / "out/mnist_learning_curves.png").exists()
+    errors = [r["test_error_mean_network"] for r in records[1:]]
+    mean, error = mnist_table.spread(records[1:], "test_error_mean_network")
+    assert mean == sum(errors) / 2 and error == pytest.approx(abs(errors[0] - errors[1]) / 2)
+    assert f"{mean:.2f} +- {error:.2f}" in capsys.readouterr().out
+    assert cli.main(["mnist", "--collect", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
+
+
+def test_the_command_trains_resumes_and_refuses(tmp_path, capsys, monkeypatch):
+    run = ["mnist", "--run", str(tmp_path / "run")]
+    assert cli.main([*run, "--hidden", "5", "--epochs", "2", "--held-out", "--method", "gaussian"]) == 0
+    assert "validation nll" in capsys.readouterr().out
+    assert cli.main([*run, "--hidden", "5"]) == 2 and "go on with --resume" in capsys.readouterr().err
+    assert cli.main([*run, "--resume", "--epochs", "3"]) == 2 and "leave --epochs out" in capsys.readouterr().err
+    assert cli.main([*run, "--resume"]) == 0
+    monkeypatch.setattr(mnist, "load_split", lambda *_: (_ for _ in ()).throw(DataError("no file")))
+    assert cli.main(["mnist", "--run", str(tmp_path / "other")]) == 1 and "no file" in capsys.readouterr().err
+
+
+def test_the_papers_tables_have_a_number_for_every_cell():
+    assert set(paper.TABLE_1) == set(mnist.METHODS)
+    assert all(len(row) == len(paper.WIDTHS) for row in paper.TABLE_1.values())
+    assert all(len(curve) <= len(paper.EPOCHS) for curve in paper.FIGURE_2.values())
