@@ -72,7 +72,8 @@ def _one(options):
     if options.resume and changed:
         raise ValueError(f"--resume goes on with the settings in the folder: leave --{next(iter(changed))} out")
     settings = None if options.resume else mnist.settings_of(options.method, **changed)
-    record = mnist.run(options.folder, settings, resume=options.resume, data_dir=options.data_dir, threads=options.threads)
+    record = mnist.run(options.folder, settings, resume=options.resume, data_dir=options.data_dir,
+                       threads=options.threads)
     if record is None:
         print(f"stopped; go on with: bbbnp mnist --run {options.folder} --resume")
         return 1

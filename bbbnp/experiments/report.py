@@ -9,6 +9,8 @@ import re
 import statistics
 import sys
 
+from bbbnp.experiments import report_mnist
+
 
 def _read(results, name):
     """The result file `name`.json, or None where there is none."""
@@ -166,7 +168,8 @@ def run(readme, results, *, check):
     """
     readme, results = Path(readme), Path(results)
     stale = _fill(readme, check, equations=equations(readme), results=regression(results), speed=speed(results),
-                  estimators=estimators(results))
+                  estimators=estimators(results), table1=report_mnist.table1(results),
+                  table2=report_mnist.table2(results))
     return int(_fill(readme.parent / "notebooks" / "KERNELS.md", check, story=story(results)) or stale)
 
 
