@@ -44,15 +44,15 @@ def table1(results):
     for (method, hidden), of in cells.items():
         there = paper.TABLE_1[method][paper.WIDTHS.index(hidden)]
         text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {of[0]['epochs']} | "
-                    f"{_percent(of, 'test_error_mean_network')} | {_percent(of, 'test_error_averaged')} | {there:.2f} | "
-                    f"{spread(of, 'test_nll')[0]:.4f} | {spread(of, 'test_ece')[0]:.4f} |")
+                    f"{_percent(of, 'test_error_mean_network')} | {_percent(of, 'test_error_averaged')} | {there:.2f} "
+                    f"| {spread(of, 'test_nll')[0]:.4f} | {spread(of, 'test_ece')[0]:.4f} |")
     first = {method: of[0] for (method, _), of in reversed(cells.items())}
     chosen = "; ".join(f"{NAMES[method]}: {_settings(record)}" for method, record in reversed(first.items()))
     hours = sum(record["wall_time_s"] for record in records) / 3600
-    text += ["", f"Settings chosen on {records[0]['selected_on']}. {chosen}. Trained on all 60,000 images for numbers of "
-             "epochs fixed beforehand (the paper's Figure 2 shows 600); the last epoch is reported, whatever it is. NLL "
-             f"and ECE are those of {max(r['draws'] for r in records)} averaged draws, ± the standard error over seeds; "
-             f"{hours:.1f} hours of one core ([all numbers](pictures/mnist_table1.json), {records[0]['machine']}).",
+    text += ["", f"Settings chosen on {records[0]['selected_on']}. {chosen}. Trained on all 60,000 images for numbers "
+             "of epochs fixed beforehand (the paper's Figure 2 shows 600); the last epoch is reported, whatever it is. "
+             f"NLL and ECE are those of {max(r['draws'] for r in records)} averaged draws, ± the standard error over "
+             f"seeds; {hours:.1f} hours of one core ([all numbers](pictures/mnist_table1.json), {records[0]['machine']}).",
              "", comment(cells)]
     return "\n".join(text)
 
