@@ -109,11 +109,11 @@ def read_run(path, idle_of):
 
 
 def predicted_move(settings, minibatches):
-    """How far the KL alone moves rho up in the whole run while sigma is small beside the prior: pace times rates."""
-    weights = questions_adam.minibatch_weights(settings["minibatch_weights"], [1] * minibatches)
-    factor = 1.0 if settings["optimizer"] == "adam" else settings["temperature"]  # Adam divides the temperature out
-    return factor * questions_adam.pace(weights, settings["optimizer"]) * questions_adam.travel(
-        settings["learning_rate"], settings["epochs"] * minibatches)
+    """How far the KL alone moves rho up in the whole run, as long as sigma is small beside the prior's."""
+    weights = settings["temperature"] * questions_adam.minibatch_weights(
+        settings["minibatch_weights"], [1] * minibatches)
+    return questions_adam.travel(weights, settings["optimizer"], settings["learning_rate"],
+                                 settings["epochs"] * minibatches)
 
 
 def forces(path, x, y, *, batches=100, start=False):

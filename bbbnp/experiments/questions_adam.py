@@ -87,10 +87,18 @@ def pace(weights, rule="adam"):
     return float(before - x[0]) / len(weights)
 
 
-def travel(rate, steps):
-    """Sum of the learning rates of a whole cosine run."""
-    settings = adam(rate, "cosine", steps)
-    return float(sum(rules.scheduled_rate(settings, step) for step in range(steps)))
+def travel(weights, rule, rate, steps, most=np.inf):
+    """How far a force of one driven by `weights` moves a parameter in a cosine run of so many steps, or `most`.
+
+    Of rho it is what the KL alone does while sigma is small beside the prior's: its gradient there is -lambda_i.
+    """
+    x, first, second = np.zeros((3, 1))
+    settings = adam(rate, "cosine", steps, rule)
+    for step in range(steps):
+        rules.update(x, np.array([-weights[step % len(weights)]]), first, second, settings, step)
+        if x[0] >= most:
+            return float(most)
+    return float(x[0])
 
 
 def moments(architecture, posterior, batches, prior, seed=0):
@@ -129,6 +137,7 @@ def force_records(found, idle, minibatches, sizes=None):
                       "likelihood_rms": quantiles(np.sqrt(part.likelihood_square)),
                       "kl_force": quantiles(part.kl / minibatches),
                       "effective": quantiles(part.effective(lambdas["geometric"]), LEVELS),
+                      "slowed": float(np.mean(part.effective(lambdas["geometric"]) < 0.5)),
                       "predicted_alone": alone(lambdas["geometric"])}
             for kind, weights in lambdas.items():
                 record |= {f"kl_share_{kind}": quantiles(part.share(weights)),
@@ -163,14 +172,13 @@ def conjugate_run(rule, kind, minibatches, steps, seed=0):
         track.append([int(end) * minibatches, float(np.median(model.rho_[idle]))])
     ratio = model.sigma_ / best
     weights = minibatch_weights(kind, [EXAMPLES // minibatches] * minibatches)
-    prior_rho, speed = np.log(np.expm1(PRIOR_SIGMA)), pace(weights, rule)
-    expected = RHO_INIT + speed * travel(RATE, epochs * minibatches)
+    expected = travel(weights, rule, RATE, epochs * minibatches, np.log(np.expm1(PRIOR_SIGMA)) - RHO_INIT)
     return {"optimizer": rule, "minibatch_weights": kind, "minibatches": minibatches, "steps": epochs * minibatches,
             "sigma_idle": float(np.median(ratio[idle])), "sigma_used": quantiles(ratio[~idle], (0, 0.5, 1)),
             "mu_error_used": float(np.max(np.abs(model.mu_ - m)[~idle] / best[~idle])),
             "mu_idle": float(np.max(np.abs(model.mu_[idle]) / PRIOR_SIGMA)),
-            "rho_idle": float(np.median(model.rho_[idle])), "pace": speed, "alone": alone(weights),
-            "rho_idle_predicted": float(min(expected, prior_rho)), "track": track}
+            "rho_idle": float(np.median(model.rho_[idle])), "pace": pace(weights, rule),
+            "alone": alone(weights), "rho_idle_predicted": RHO_INIT + expected, "track": track}
 
 
 def conjugate(*, steps=STEPS, long=LONG, minibatches=MINIBATCHES, seed=0):
