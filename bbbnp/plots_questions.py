@@ -66,7 +66,9 @@ def outcomes(result, path=None):
                 start = np.logaddexp(0, runs[0]["rho_init"])
                 sigma.plot([start, start], [place - 0.42, place + 0.42], color=INK, linewidth=1.2, linestyle=":",
                            label="start" if place == 0 else None)
-        sigma.set(xscale="log", title=r"$\sigma$ trained")
+        sigma.set(xscale="log", xlim=(1e-3, 1), title=r"$\sigma$ trained")
+        sigma.set_xticks((0.001, 0.01, 0.1, 1), ("0.001", "0.01", "0.1", "1"))
+        sigma.minorticks_off()
         sigma.title.set_fontsize("small")
         sigma.tick_params(labelsize="small")
         sigma.grid(axis="y", color=GREY, linewidth=0.4)
@@ -86,7 +88,8 @@ def _idle_tracks(axes, result):
     runs = [r for r in adam if r["steps"] < 2 * shortest]
     geometric = [r for r in runs if r["minibatch_weights"] == "geometric"]
     drawn = [r for r in runs if r["minibatch_weights"] == "uniform"][:1] + geometric  # uniform ones are all alike
-    for run, line, colour in zip(drawn, ("-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2))), (INK, ORANGE, BLUE, ORANGE, BLUE)):
+    lines = "-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2))
+    for run, line, colour in zip(drawn, lines, (INK, ORANGE, BLUE, ORANGE, BLUE)):
         name = "uniform, any M" if run is drawn[0] and run not in geometric else f"geometric, M = {run['minibatches']}"
         axes.plot(*np.transpose(run["track"]), color=colour, linestyle=line, linewidth=2.2, label=name)
     for place, run in enumerate(drawn):
@@ -106,10 +109,10 @@ def _effective(axes, result):
                         case, state, parameter, "used"):
                     axes.plot(record["effective"], np.linspace(0, 1, len(record["effective"])), line, color=colour,
                               linewidth=2.4, label=f"$\\{parameter}$, {'start' if state == 'start' else 'trained'}")
-                    alone = record["predicted_alone"]
-    if result["forces"]:
-        axes.axvline(alone, color=ORANGE, linewidth=2, linestyle=":", label="KL alone,\n" + r"$\sqrt{3/M}$")
-    axes.set(xscale="log", xlabel="effective KL weight of geometric weights", ylabel="part of used weights", xlim=(0.05, 1.2))
+    for record in result["forces"][:1]:  # M is the same for all
+        axes.axvline(record["predicted_alone"], color=ORANGE, linewidth=2, linestyle=":", label="KL alone,\n" + r"$\sqrt{3/M}$")
+    axes.set(xscale="log", xlim=(0.05, 1.2), xlabel="effective KL weight of geometric weights",
+             ylabel="part of used weights")
     ticks = (0.05, 0.1, 0.2, 0.5, 1)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
@@ -123,5 +126,7 @@ def mechanism(result, path=None):
     with _figure(path, 6.6) as figure:
         for axes, draw in zip(figure.subplots(2, 1), (_idle_tracks, _effective)):
             draw(axes, result)
-            axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1.8)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5),
+                            handlelength=1.8)
     return figure

@@ -2,17 +2,17 @@
 
 The gradient of minibatch i in one parameter is G_i + lambda_i k_i, with G the likelihood's part, k the whole KL's at
 this draw, and lambda_i the minibatch weight, which sum to one over the M minibatches of an epoch. Adam moves by the
-mean gradient over the root v of its mean square. With minibatches in random order G and k do not depend on lambda, so
+mean gradient over the root of v, its mean square. With minibatches in random order G and k do not depend on lambda, so
 
     mean KL force = E[k]/M,  v = E[G^2] + 2 E[G k]/M + mean(lambda^2) E[k^2]
 
-The force is the same for all weights that sum to one; v is not: mean(lambda^2) is 1/M^2 if they are uniform, and 1/(3 M)
-if they are geometric. The effective KL weight is how much slower the KL drives a parameter than with uniform weights,
+The force is the same for all weights that sum to one; v is not: mean(lambda^2) is 1/M^2 if they are uniform, 1/(3 M) if
+they are geometric. The effective KL weight is how much slower the KL drives a parameter than with uniform weights,
 
     e = (E[k]/M / sqrt v) / (the same with uniform weights) = sqrt(v_uniform/v)
 
-which is one where the likelihood's noise makes v, and sqrt(3/M) where the KL is alone, as on the weights of a pixel that
-is never lit. Those formulas take v as constant in an epoch; `pace` runs Adam itself, whose v forgets in a thousand
+which is one where the likelihood's noise makes v, and sqrt(3/M) where the KL is alone, as on the weights of a pixel
+that is never lit. Those formulas take v as constant in an epoch; `pace` runs Adam itself, whose v forgets in a thousand
 steps.
 """
 

@@ -2,6 +2,8 @@
 
 import statistics
 
+from scipy import stats
+
 LABELS = {
     "mixture_uniform": "mixture, uniform", "mixture_geometric": "mixture, geometric",
     "mixture_t0.3": "mixture, uniform, T = 0.3", "mixture_t0.1": "mixture, uniform, T = 0.1",
@@ -33,15 +35,22 @@ def shown(values, digits=2):
 
 
 def difference(result, a, b, key):
-    """Mean and standard error over seeds of a's value less b's with the same seed; None if one diverged."""
+    """Mean over seeds of a's value less b's with the same seed, its standard error, and half of its 95 % interval.
+
+    By Student's t, since a standard error of few seeds says too little. The last two are None for one seed; None is
+    returned if no seed is left.
+    """
     left, right = of(result, a, key), of(result, b, key)
     apart = [left[seed] - right[seed] for seed in left if seed in right]
-    return mean_error(apart) if apart else None
+    if not apart:
+        return None
+    mean, error = mean_error(apart)
+    return mean, error, error if error is None else error * float(stats.t.ppf(0.975, len(apart) - 1))
 
 
 def sign(apart):
-    """-1, 1, or 0 where a difference is within two of its standard errors, or has none."""
-    if apart is None or apart[1] is None or abs(apart[0]) <= 2 * apart[1]:
+    """-1, 1, or 0 where a difference is within its 95 % interval, or has none."""
+    if apart is None or apart[2] is None or abs(apart[0]) <= apart[2]:
         return 0
     return 1 if apart[0] > 0 else -1
 
@@ -70,12 +79,14 @@ def prior_question(result):
     """Question 1."""
     pairs = {kind: (f"mixture_{kind}", f"gaussian_{kind}") for kind in ("uniform", "geometric")}
     signs = {sign(difference(result, *pair, ERROR)) for pair in pairs.values()}
-    verdict = {frozenset({-1}): "Yes, in error, with both minibatch weights.",
-               frozenset({1}): "No: the Gaussian has the lower error, with both minibatch weights.",
-               frozenset({0}): "These runs do not tell their errors apart."}.get(
-        frozenset(signs), "It depends on the minibatch weights." if signs == {-1, 1} else
-        f"{'The mixture' if -1 in signs else 'The Gaussian'} has the lower error with one of the two minibatch weights; "
-        "with the other, these runs do not tell them apart.")
+    if len(signs) == 1:
+        verdict = {-1: "Yes, in error, with both minibatch weights.", 0: "These runs do not tell their errors apart.",
+                   1: "No: the Gaussian has the lower error, with both minibatch weights."}[signs.pop()]
+    elif signs == {-1, 1}:
+        verdict = "It depends on the minibatch weights."
+    else:
+        verdict = (f"{'The mixture' if -1 in signs else 'The Gaussian'} has the lower error with one of the two "
+                   "minibatch weights; with the other, these runs do not tell them apart.")
     parts = [f"With {kind} weights, mixture against Gaussian: {both(result, *pair)}." for kind, pair in pairs.items()]
     return " ".join(["**Is the mixture better than the Gaussian prior?**", verdict, *parts,
                      "Each prior stands at one setting, which was not tuned here."])
@@ -117,35 +128,60 @@ def record_of(result, **wanted):
     return next((r for r in result["forces"] if all(r[k] == v for k, v in wanted.items())), None)
 
 
+def reached(result, kind, long):
+    """Adam's runs of the conjugate model with these minibatch weights, by M: the long ones, or the others."""
+    runs = [r for r in result["conjugate"] if r["optimizer"] == "adam"]
+    least = min(r["steps"] for r in runs)
+    return {r["minibatches"]: r for r in runs
+            if r["minibatch_weights"] == kind and (r["steps"] >= 2 * least) == long}
+
+
+def ratios(runs):
+    """sigma of idle weights over the prior's for each M, as text."""
+    return ", ".join(f"{r['sigma_idle']:.2f}" for r in runs.values())
+
+
 def posterior_sentences(result):
     """What the conjugate model says: who reaches the prior on idle weights, and whose sigma is the right one."""
-    runs = [r for r in result["conjugate"] if r["optimizer"] == "adam"]
-    steps, long = min(r["steps"] for r in runs), max(r["steps"] for r in runs)
-    text = ["In the conjugate model, where the best posterior is known,"]
-    for kind in ("uniform", "geometric"):
-        found = {r["minibatches"]: r for r in runs if r["minibatch_weights"] == kind and r["steps"] < 2 * steps}
-        ratios = ", ".join(f"{r['sigma_idle']:.2f}" for r in found.values())
-        text.append(f"{kind} weights bring idle weights in {steps:,} steps to {ratios} of the prior's sigma "
-                    f"(M = {', '.join(map(str, found))}){' and' if kind == 'uniform' else '.'}")
-    if long >= 2 * steps:
-        last = {kind: [r for r in runs if r["steps"] >= 2 * steps and r["minibatch_weights"] == kind]
-                for kind in ("uniform", "geometric")}
-        off = {kind: max(abs(end - 1) for r in found for end in r["sigma_used"]) for kind, found in last.items()}
-        idle = {kind: max(abs(r["sigma_idle"] - 1) for r in found) for kind, found in last.items()}
-        text.append(f"After {long:,} steps the worst sigma of a used weight is off by {off['uniform']:.1%} (uniform) and "
-                    f"{off['geometric']:.1%} (geometric), that of an idle one by {idle['uniform']:.1%} and "
-                    f"{idle['geometric']:.1%}:")
-        text.append("both aim at the same posterior, and geometric weights are late, not colder."
-                    if max(off["geometric"], idle["geometric"]) < 0.15 else
-                    "geometric weights have not reached that posterior even then.")
-    apart = max(abs(r["rho_idle"] - r["rho_idle_predicted"]) for r in result["conjugate"])
-    text.append(f"Where rho of an idle weight ends is predicted to {apart:.2f} from the minibatch weights alone.")
+    short, long = ({kind: reached(result, kind, late) for kind in ("uniform", "geometric")} for late in (False, True))
+    steps = next(iter(short["uniform"].values()))["steps"]
+    text = [f"In the conjugate model, where the best posterior is known, {steps:,} steps with M = "
+            f"{', '.join(map(str, short['uniform']))} minibatches bring sigma of the idle weights to "
+            f"{ratios(short['uniform'])} of the prior's with uniform weights, to {ratios(short['geometric'])} with "
+            "geometric."]
+    slow = [m for m, r in short["geometric"].items() if r["sigma_idle"] < 0.95 * short["uniform"][m]["sigma_idle"]]
+    text.append("So geometric weights get there in the same number of steps." if not slow else
+                "So geometric weights do not get there in the same number of steps for M = "
+                f"{', '.join(map(str, slow))}.")
+    stopped = [r for r in result["conjugate"] if r["sigma_idle"] < 0.5]
+    if stopped:
+        apart = max(abs(r["rho_idle"] - r["rho_idle_predicted"]) for r in stopped)
+        text.append(f"Where their rho stops on the way is predicted from the minibatch weights to {apart:.2f}.")
+    if long["uniform"]:
+        text += limit_sentences(long)
     return text
+
+
+def limit_sentences(long):
+    """Of the long runs: whether both minibatch weights end at the same posterior."""
+    used = {kind: max(abs(runs[m]["sigma_used"][1] - 1) for m in runs) for kind, runs in long.items()}
+    idle = {kind: max(abs(runs[m]["sigma_idle"] - 1) for m in runs) for kind, runs in long.items()}
+    steps = next(iter(long["uniform"].values()))["steps"]
+    yield (f"After {steps:,} steps the median sigma of used weights is off by at most {used['uniform']:.1%} (uniform) "
+           f"and {used['geometric']:.1%} (geometric), that of idle ones by {idle['uniform']:.1%} and "
+           f"{idle['geometric']:.1%}.")
+    if used["geometric"] > SAME or idle["geometric"] > 2 * SAME:
+        yield "Geometric weights have not reached that posterior even then."
+        return
+    yield "Both aim at the same posterior: geometric weights are late, not colder."
+    if idle["geometric"] > 0.05 > idle["uniform"]:
+        yield (f"What is left on idle weights grows with M ({ratios(long['geometric'])} of the prior's sigma): Adam's "
+               "own bias, whose memory of a thousand steps holds few of the minibatches that carry the KL.")
 
 
 def weights_question(result):
     """Question 3."""
-    text = ["**Why do geometric minibatch weights train another network under Adam, and which posterior do they reach?**"]
+    text = ["**Why do geometric minibatch weights train another network under Adam, and to which posterior?**"]
     text += [f"{name}, geometric against uniform: {both(result, f'{case}_geometric', f'{case}_uniform')}."
              for name, case in (("Mixture", "mixture"), ("Gaussian", "gaussian"))]
     idle, used = (record_of(result, case="gaussian_uniform", state="start", parameter="rho", group=group)
@@ -168,7 +204,7 @@ def weights_question(result):
             predicted = statistics.mean(of(result, case, "predicted_move").values())
             text.append(f"In the {kind} Gaussian runs rho of the idle weights moved by {moved:+.2f} (median); by its "
                         f"KL alone, far from the prior, it would by {predicted:+.2f}.")
-    return " ".join(text + posterior_sentences(result))
+    return " ".join([*text, *posterior_sentences(result)])
 
 
 def sgd_question(result):
@@ -181,17 +217,18 @@ def sgd_question(result):
             continue
         size = statistics.mean(of(result, case, lambda run: run["posterior"]["used"]["mean_abs_move"]).values())
         predicted = statistics.mean(of(result, case, "predicted_move").values())
-        text.append(f"From rho = {start}, in {result['epochs']} epochs: {both(result, case, 'mixture_uniform')} (Adam). "
-                    f"rho of a used weight moved by {used:+.3f} (median; {size:.3f} in absolute mean)"
+        text.append(f"From rho = {start}, in {result['epochs']} epochs, against Adam from -5: "
+                    f"{both(result, case, 'mixture_uniform')}. rho of a used weight moved by {used:+.3f} (median; "
+                    f"{size:.3f} in absolute mean)"
                     + (f", of an idle one by {idle:+.3f}; the KL alone would move it by {predicted:+.3f}."
                        if idle is not None else "."))
         text.append("So sigma is what it was set to at the start, not what the data say." if size < 0.25 else
                     "So sigma does learn.")
     runs = [r for r in result["conjugate"] if r["optimizer"] == "sgd" and r["minibatch_weights"] == "uniform"]
     ends = ", ".join(f"{r['rho_idle']:.2f}" for r in runs)
-    text.append("The gradient of an epoch's KL is one in rho, however many minibatches it is cut into, so the rate and the "
-                f"number of epochs alone decide: in the conjugate model, after {runs[0]['steps']:,} steps, rho of idle "
-                f"weights ends at {ends} for M = {', '.join(str(r['minibatches']) for r in runs)}, from -5.")
+    text.append("An epoch's KL pushes rho by the learning rate, however many minibatches it is cut into, so that rate "
+                f"and number of epochs alone decide: in the conjugate model, after {runs[0]['steps']:,} steps, rho of "
+                f"idle weights ends at {ends} for M = {', '.join(str(r['minibatches']) for r in runs)}, from -5.")
     return " ".join(text)
 
 
@@ -213,8 +250,8 @@ def table(result):
         lines.append(f"{label:28}{cells[0]:>16}{cells[1]:>16}{cells[2]:>18}" + "".join(
             f"{'-' if value is None else format(value, '.4f'):>{width}}"
             for value, width in ((idle, 12), (used, 8), (None if snr is None else 10**snr, 17))))
-    lines += ["", f"{'conjugate model':24}{'M':>5}{'steps':>9}{'idle sigma':>12}{'used, least..most':>19}{'mu off':>8}"
-              f"{'rho idle':>10}{'predicted':>11}"]
+    lines += ["", f"{'conjugate model':24}{'M':>5}{'steps':>9}{'idle sigma':>12}{'used, least..most':>19}"
+              f"{'mu off':>8}{'rho idle':>10}{'predicted':>11}"]
     for r in result["conjugate"]:
         least, _, most = r["sigma_used"]
         lines.append(f"{r['optimizer'] + ', ' + r['minibatch_weights']:24}{r['minibatches']:5}{r['steps']:9}"
