@@ -110,7 +110,8 @@ def _effective(axes, result):
                     axes.plot(record["effective"], np.linspace(0, 1, len(record["effective"])), line, color=colour,
                               linewidth=2.4, label=f"$\\{parameter}$, {'start' if state == 'start' else 'trained'}")
     for record in result["forces"][:1]:  # M is the same for all
-        axes.axvline(record["predicted_alone"], color=ORANGE, linewidth=2, linestyle=":", label="KL alone,\n" + r"$\sqrt{3/M}$")
+        axes.axvline(record["predicted_alone"], color=ORANGE, linewidth=2, linestyle=":",
+                     label="KL alone,\n" + r"$\sqrt{3/M}$")
     axes.set(xscale="log", xlim=(0.05, 1.2), xlabel="effective KL weight of geometric weights",
              ylabel="part of used weights")
     ticks = (0.05, 0.1, 0.2, 0.5, 1)

@@ -104,7 +104,8 @@ def read_run(path, idle_of):
              for name in ("epoch", "error_mean_network", "error_averaged", "nll", "complexity", "misfit")}
     minibatches = -(-idle_of["examples"] // BATCH)
     return {**{name: record[f"validation_{name}"] for name in names}, "wall_time_s": record["wall_time_s"],
-            "rho_init": settings["rho_init"], "predicted_move": predicted_move(settings, minibatches), "curve": curve,
+            "rho_init": settings["rho_init"], "prior": {name: settings[name] for name in ("pi", "sigma1", "sigma2")},
+            "predicted_move": predicted_move(settings, minibatches), "curve": curve,
             "posterior": posterior_summary(model, idle_of["mask"](model.architecture_), settings["rho_init"])}
 
 
@@ -169,7 +170,7 @@ def run(folder, *, epochs=40, hidden=400, seeds=(0, 1, 2), jobs=2, data_dir=None
     Returns
     -------
     dict
-        JSON types: runs, forces, conjugate.
+        JSON types: runs, forces, conjugate, memory.
 
     Raises
     ------
@@ -179,6 +180,7 @@ def run(folder, *, epochs=40, hidden=400, seeds=(0, 1, 2), jobs=2, data_dir=None
         As `mnist.run`.
     """
     results.writable_folder(folder)
+    conjugate = {"long": questions_adam.LONG} | (conjugate or {})
     cells = [(case, seed) for case in CASES for seed in seeds]
     paths = {cell: run_folder(folder, cell[0], hidden, epochs, cell[1]) for cell in cells}
     tasks = [(paths[case, seed], settings_of(case, hidden, epochs, seed), data_dir) for case, seed in cells]
@@ -198,7 +200,8 @@ def run(folder, *, epochs=40, hidden=400, seeds=(0, 1, 2), jobs=2, data_dir=None
                              for record in forces(paths[cell], x, y, batches=batches, start=start)]
     return {"hidden": hidden, "epochs": epochs, "seeds": list(seeds), "examples": len(x), "bins": BINS.tolist(),
             "minibatches": -(-len(x) // BATCH), "idle_inputs": int(np.sum(~np.any(x, axis=0))), "runs": runs,
-            "forces": measured, "conjugate": questions_adam.conjugate(**conjugate or {})}
+            "forces": measured, "conjugate": questions_adam.conjugate(**conjugate),
+            "memory": questions_adam.memory(steps=conjugate["long"] // 4)}
 
 
 def _arguments(parser):

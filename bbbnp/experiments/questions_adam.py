@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bbbnp import reference
 from bbbnp.estimator import BETA1, BETA2, EPSILON, OPTIMIZERS, SCHEDULES
 from bbbnp.exact import ConjugateRegression
 from bbbnp.kernels import optimizer as rules
@@ -193,3 +194,25 @@ def conjugate(*, steps=STEPS, long=LONG, minibatches=MINIBATCHES, seed=0):
     plans = [("adam", steps), ("sgd", steps), ("adam", long)]
     return [conjugate_run(rule, kind, m, length, seed) for rule, length in plans for m in minibatches
             for kind in WEIGHTS]
+
+
+def memory_run(weights, beta2, steps, *, count=64, seed=0):
+    """Idle weights that start at the prior itself, trained by Adam with this beta2: mean of sigma over the prior's."""
+    theta, first, second = np.zeros((3, 2 * count))
+    mu, rho = np.split(theta, 2)
+    rho[:] = np.log(np.expm1(PRIOR_SIGMA))
+    settings, rng = adam(RATE, "cosine", steps)._replace(beta2=beta2), np.random.default_rng(seed)
+    for step in range(steps):
+        eps, part = rng.standard_normal(count), weights[step % len(weights)]
+        w = reference.reparameterize(mu, rho, eps)
+        gradient = reference.short_gradient(part * w / PRIOR_SIGMA**2, rho, eps, part)
+        rules.update(theta, np.concatenate(gradient), first, second, settings, step)
+    return float(np.mean(reference.softplus(rho)) / PRIOR_SIGMA)
+
+
+def memory(*, steps=LONG // 4, minibatches=MINIBATCHES[-1]):
+    """Whether Adam with geometric weights stays at the prior where it starts there: with its own memory, and ten times
+    that."""
+    weights = minibatch_weights("geometric", [1] * minibatches)
+    return [{"beta2": beta2, "minibatches": minibatches, "steps": steps,
+             "sigma_idle": memory_run(weights, beta2, steps)} for beta2 in (BETA2, 1 - (1 - BETA2) / 10)]

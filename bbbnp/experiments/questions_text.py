@@ -88,8 +88,19 @@ def prior_question(result):
         verdict = (f"{'The mixture' if -1 in signs else 'The Gaussian'} has the lower error with one of the two "
                    "minibatch weights; with the other, these runs do not tell them apart.")
     parts = [f"With {kind} weights, mixture against Gaussian: {both(result, *pair)}." for kind, pair in pairs.items()]
-    return " ".join(["**Is the mixture better than the Gaussian prior?**", verdict, *parts,
+    return " ".join(["**Is the mixture better than the Gaussian prior?**", verdict, *parts, *idle_sentences(result),
                      "Each prior stands at one setting, which was not tuned here."])
+
+
+def idle_sentences(result):
+    """Which part of the mixture the idle weights are in."""
+    sigma = median_of(result, "mixture_uniform", "idle", "sigma")
+    if sigma is not None:
+        prior = next(iter(of(result, "mixture_uniform", "prior").values()))
+        spike, slab = prior["sigma2"], prior["sigma1"]
+        where = ("in the spike" if sigma < 2 * spike else "in the slab" if sigma > slab / 2 else "in neither")
+        yield (f"With uniform weights idle weights end {where} of the mixture: their median sigma is {sigma:.4f}, the "
+               f"spike's {spike:.4f}, the slab's {slab:.2f}.")
 
 
 def median_of(result, case, group, key):
@@ -158,12 +169,12 @@ def posterior_sentences(result):
         apart = max(abs(r["rho_idle"] - r["rho_idle_predicted"]) for r in stopped)
         text.append(f"Where their rho stops on the way is predicted from the minibatch weights to {apart:.2f}.")
     if long["uniform"]:
-        text += limit_sentences(long)
+        text += limit_sentences(long, result["memory"])
     return text
 
 
-def limit_sentences(long):
-    """Of the long runs: whether both minibatch weights end at the same posterior."""
+def limit_sentences(long, memory):
+    """Of the long runs: whether both minibatch weights end at the same posterior, and what keeps them from it."""
     used = {kind: max(abs(runs[m]["sigma_used"][1] - 1) for m in runs) for kind, runs in long.items()}
     idle = {kind: max(abs(runs[m]["sigma_idle"] - 1) for m in runs) for kind, runs in long.items()}
     steps = next(iter(long["uniform"].values()))["steps"]
@@ -175,8 +186,14 @@ def limit_sentences(long):
         return
     yield "Both aim at the same posterior: geometric weights are late, not colder."
     if idle["geometric"] > 0.05 > idle["uniform"]:
-        yield (f"What is left on idle weights grows with M ({ratios(long['geometric'])} of the prior's sigma): Adam's "
-               "own bias, whose memory of a thousand steps holds few of the minibatches that carry the KL.")
+        own, longer = memory
+        yield (f"What is left on idle weights grows with M ({ratios(long['geometric'])} of the prior's sigma). Weights "
+               f"that start at the prior itself drift to {own['sigma_idle']:.2f} of its sigma (M = "
+               f"{own['minibatches']}), and to {longer['sigma_idle']:.2f} if Adam's memory of the gradient's size is "
+               "ten times as long:")
+        yield ("it is a bias of Adam, whose memory holds few of the minibatches that carry the KL."
+               if abs(longer["sigma_idle"] - 1) < abs(own["sigma_idle"] - 1) / 2 else
+               "it does not come from that memory alone.")
 
 
 def weights_question(result):
