@@ -10,7 +10,7 @@ are told apart: idle ones belong to pixels that are zero in every training image
 them. For the third question see `questions_adam`; there is also a model whose best posterior is known exactly.
 """
 
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 import json
 import multiprocessing
 from pathlib import Path
@@ -94,19 +94,18 @@ def posterior_summary(model, idle, rho_init):
     return groups
 
 
-def read_run(path, idle_of):
-    """The record of a finished run folder: scores on the validation images, the curve, the posterior."""
+def read_run(path, x):
+    """The record of a finished run folder, trained on `x`: validation scores, the curve, the posterior."""
     settings, model = mnist.load_run(path)
     record = json.loads((path / "result.json").read_text())
     lines = [json.loads(line) for line in (path / "log.jsonl").read_text().splitlines()]
     names = ("error_mean_network", "error_averaged", "nll", "nll_mean_network", "ece")
     curve = {name: [line[name] for line in lines]
              for name in ("epoch", "error_mean_network", "error_averaged", "nll", "complexity", "misfit")}
-    minibatches = -(-idle_of["examples"] // BATCH)
     return {**{name: record[f"validation_{name}"] for name in names}, "wall_time_s": record["wall_time_s"],
             "rho_init": settings["rho_init"], "prior": {name: settings[name] for name in ("pi", "sigma1", "sigma2")},
-            "predicted_move": predicted_move(settings, minibatches), "curve": curve,
-            "posterior": posterior_summary(model, idle_of["mask"](model.architecture_), settings["rho_init"])}
+            "predicted_move": predicted_move(settings, -(-len(x) // BATCH)), "curve": curve,
+            "posterior": posterior_summary(model, idle_weights(model.architecture_, x), settings["rho_init"])}
 
 
 def predicted_move(settings, minibatches):
@@ -133,15 +132,24 @@ def forces(path, x, y, *, batches=100, start=False):
 
 
 def _train_all(tasks, jobs, progress):
-    """`train` on all tasks, in processes of their own if there is more than one job."""
+    """`train` on all tasks, in processes of their own if there is more than one job.
+
+    No more are handed out than run at once, so that after Ctrl-C none is begun.
+    """
     shown = {"desc": "questions", "total": len(tasks), "disable": None if progress is None else not progress}
     if jobs == 1:
         return [train(task) for task in tqdm(tasks, **shown)]
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
-    try:
-        return list(tqdm(pool.map(train, tasks), **shown))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    pool, begun, running = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")), [], set()
+    with pool, tqdm(**shown) as bar:
+        while len(begun) < len(tasks) or running:
+            while len(begun) < len(tasks) and len(running) < jobs:
+                begun.append(pool.submit(train, tasks[len(begun)]))
+                running.add(begun[-1])
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            bar.update(len(ended))
+            if None in [future.result() for future in ended]:
+                raise KeyboardInterrupt
+    return [future.result() for future in begun]
 
 
 def run(folder, *, epochs=40, hidden=400, seeds=(0, 1, 2), jobs=2, data_dir=None, progress=None, batches=100,
@@ -188,9 +196,8 @@ def run(folder, *, epochs=40, hidden=400, seeds=(0, 1, 2), jobs=2, data_dir=None
     if None in found.values():
         raise KeyboardInterrupt
     x, y, _, _ = mnist.load_split(True, data_dir)
-    idle_of = {"examples": len(x), "mask": lambda architecture: idle_weights(architecture, x)}
     runs = [{"case": case, "seed": seed, **(
-        end if isinstance(end, dict) else read_run(paths[case, seed], idle_of))} for (case, seed), end in found.items()]
+        end if isinstance(end, dict) else read_run(paths[case, seed], x))} for (case, seed), end in found.items()]
     measured = []
     for case in MEASURED:
         cell = case, seeds[0]

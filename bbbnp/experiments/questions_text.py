@@ -212,8 +212,10 @@ def weights_question(result):
         text.append(f"Where the KL is alone, theory says {idle['predicted_alone']:.3f} of the uniform pace, "
                     f"measured {middle:.3f}.")
     if used:
+        in_mu = record_of(result, case="gaussian_uniform", state="start", parameter="mu", group="used")
         text.append(f"At the start {used['slowed']:.0%} of the used weights too have less than half of their pace "
-                    "in rho (Gaussian prior), since the likelihood's noise in rho is small while sigma is.")
+                    f"in rho, and {in_mu['slowed']:.0%} in mu (Gaussian prior): the likelihood's noise in rho is small "
+                    "while sigma is.")
     for kind in ("uniform", "geometric"):
         case = f"gaussian_{kind}"
         moved = median_of(result, case, "idle", "moved")
