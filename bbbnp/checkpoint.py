@@ -118,7 +118,8 @@ class Saved:
         """The model that `save` wrote, from what `read` gives (see `bbbnp.load`)."""
         params = settings["params"]
         prior = dict(params.pop("prior"))
-        model = cls(**params | {"hidden": tuple(params["hidden"]), "prior": PRIORS[prior.pop("kind")](**prior)})
+        tuples = {name: tuple(params[name]) for name in ("hidden", "dropout") if name in params}  # JSON has lists
+        model = cls(**params | tuples | {"prior": PRIORS[prior.pop("kind")](**prior)})
         model._checked()
         model.architecture_ = Architecture(settings["widths"], model.activation)
         model.n_features_in_ = model.architecture_.widths[0]
