@@ -88,6 +88,10 @@ def _check_sizes(model, arrays, counters):
                              f"{shape} and {dtype}")
     for name, count in counters.items():
         _check.integer(name, count, least=0)
+    mu, rho = np.split(arrays["theta"][:2 * model.architecture_.size], 2)
+    _check.pruned(mu, rho)
+    if np.isneginf(rho).any() and arrays["average"].size > 0:
+        raise ValueError("average is there beside pruned weights, rho = -inf, of which there is no average")
 
 
 class Saved:

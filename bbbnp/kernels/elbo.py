@@ -198,12 +198,13 @@ def weights_gradient(dmu, drho, dw, ds, piece, prior, weighting):
     Shapes: all (n,); dw is dW, or dMu beside ds = dS' (E16, E22), which is not read where the noise is in the weights.
     """
     in_weights, part = weighting.placement == WEIGHTS, dmu.dtype.type(weighting.part)
+    rho = finite(piece.rho) if weighting.pruned else piece.rho
     if weighting.kl == SAMPLED and in_weights:
-        draw_gradient(dmu, drho, dw, piece.w, piece.rho, piece.eps, prior, weighting)
+        draw_gradient(dmu, drho, dw, piece.w, rho, piece.eps, prior, weighting)
         leave_pruned(dmu, drho, piece.rho, weighting.pruned)
         return
     if weighting.kl == SAMPLED:  # the KL's part alone, as if the likelihood were flat; in one call it rounds otherwise
-        draw_gradient(dmu, drho, np.zeros_like(dw), piece.w, piece.rho, piece.eps, prior, weighting)
+        draw_gradient(dmu, drho, np.zeros_like(dw), piece.w, rho, piece.eps, prior, weighting)
     else:
         kl_gradient(dmu, drho, piece.mu, piece.rho, prior, part * dmu.dtype.type(weighting.kl_weight))
     if in_weights:
@@ -229,6 +230,16 @@ def copy(to, source):
     """to[:] = source, in the loop that compiles two seconds faster than the slice assignment and its error text."""
     for j in range(to.size):
         to[j] = source[j]
+
+
+@kernel
+def finite(rho):
+    """A copy with 0 where a weight was pruned: no eps/0 there; what comes of it is left out (see `leave_pruned`)."""
+    copied = rho.copy()
+    for j in range(rho.size):
+        if rho[j] == -np.inf:
+            copied[j] = 0
+    return copied
 
 
 @kernel
