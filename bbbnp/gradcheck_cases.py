@@ -172,8 +172,8 @@ def network_settings():
         yield "E10", ("mixture", *names), {"draws": 0}
     for names in itertools.product(("gaussian_input", "categorical"), ("tanh", "relu")):
         yield "E25", ("mixture", *names), {"draws": 0, "dropout": (0.2, 0.5)}
-    pruned = [("mixture", {}), ("mixture", {"form": "paper"}), ("mixture", {"draws": 0}),
-              ("mixture", {"draws": 0, "dropout": (0.2, 0.5)}),
+    pruned = [("mixture", {}), ("mixture", {"form": "paper"}), ("mixture", {"draws": 0, "dropout": (0.2, 0.5)}),
+              ("mixture", {"draws": 0}),
               *((prior_name, settings) for prior_name, settings in estimator_settings() if not settings["antithetic"])]
     for (prior_name, settings), names in zip(pruned, itertools.cycle(pairs)):
         yield "E19", (prior_name, *names), {**settings, "pruned": True}

@@ -10,7 +10,7 @@ import numpy as np
 
 from bbbnp import _check
 from bbbnp.estimator import BayesModel
-from bbbnp.kernels import noise, posterior
+from bbbnp.kernels import noise, pruning
 from bbbnp.training import State
 
 CRITERIA = ("snr", "magnitude", "random")
@@ -33,7 +33,7 @@ def log10_signal_to_noise(mu, rho):
     if mu.ndim != 1 or mu.shape != rho.shape:
         raise ValueError(f"mu and rho have shapes {mu.shape} and {rho.shape}; both must be the same vector (P,)")
     log_ratio = np.empty_like(mu)
-    posterior.signal_to_noise(log_ratio, mu, rho)
+    pruning.signal_to_noise(log_ratio, mu, rho)
     return log_ratio / np.log(10)
 
 

@@ -1,4 +1,4 @@
-"""The variational posterior: sigma, w = mu + sigma*eps, log q, and their backward (E3, E4, E5); signal to noise (E19).
+"""The variational posterior: sigma, w = mu + sigma*eps, log q, and their backward (E3, E4, E5).
 
 All five functions of rho that training needs come from one exponential e = exp(-|rho|) and one ratio
 log(1 + e)/e, so that none overflows or loses its digits for any rho:
@@ -14,7 +14,7 @@ where m = log(1 + e)/e for rho < 0 and m = rho + e log(1 + e)/e = sigma for rho 
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, INFINITY, ONE, STRIP, ZERO, exp, log, log1p_ratio
+from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp, log, log1p_ratio
 
 
 @kernel(inline=True)
@@ -157,19 +157,3 @@ def log_posterior_backward(rho, eps):
     """
     slope = eps / softplus(rho)
     return -slope, slope, (eps * eps - ONE) * log_softplus_backward(rho)
-
-
-@kernel(inline=True)
-def log_signal_to_noise(mu, rho):
-    """Log of a weight's signal-to-noise ratio, by which weights are kept or pruned (E19).
-
-    log(|mu|/sigma) = log |mu| - log sigma,  and -inf at mu = 0, which is where a pruned weight is, rho = -inf
-    """
-    return -INFINITY if mu == ZERO else log(abs(mu)) - log_softplus(rho)  # E19
-
-
-@kernel
-def signal_to_noise(log_ratio, mu, rho):
-    """Fill `log_ratio` with log(|mu|/sigma), all of shape (P,) (E19)."""
-    for j in range(mu.size):
-        log_ratio[j] = log_signal_to_noise(mu[j], rho[j])
