@@ -174,7 +174,8 @@ def network_settings():
         yield "E25", ("mixture", *names), {"draws": 0, "dropout": (0.2, 0.5)}
     pruned = [("mixture", {}), ("mixture", {"form": "paper"}), ("mixture", {"draws": 0, "dropout": (0.2, 0.5)}),
               ("mixture", {"draws": 0}),
-              *((prior_name, settings) for prior_name, settings in estimator_settings() if not settings["antithetic"])]
+              *((name, settings) for name, settings in estimator_settings()
+                if not settings["antithetic"] and (name == "mixture" or settings["kl"] == "closed"))]
     for (prior_name, settings), names in zip(pruned, itertools.cycle(pairs)):
         yield "E19", (prior_name, *names), {**settings, "pruned": True}
 

@@ -58,6 +58,20 @@ def test_the_defaults_are_those_of_before_and_pairs_may_have_either_form():
     assert Objective(gradient="path").for_kernels.form == elbo.PATH
 
 
+@pytest.mark.E25
+def test_dropout_is_a_placement_with_two_chances():
+    kernels = Objective(draws=0, dropout=[0.2, 0.5]).for_kernels
+    assert (kernels.placement, kernels.drop_inputs, kernels.drop_hidden) == (draw.DROPOUT, 0.2, 0.5)
+    assert Objective(draws=0, dropout=(0.2, 0.5)).scratch == "dropout" and Objective(draws=0).scratch == "weights"
+
+
+@pytest.mark.E19
+def test_a_posterior_is_pruned_where_rho_is_minus_infinity():
+    objective = Objective()
+    assert not objective.for_kernels.pruned and not objective.kernels_for(np.array([-800.0, 3])).pruned
+    assert objective.kernels_for(np.array([3, -np.inf])).pruned
+
+
 @pytest.mark.parametrize("function, arguments, message", [
     (Objective, {"prior": 3}, "prior=3 must be a ScaleMixture or a GaussianPrior"),
     (Objective, {"likelihood": "poisson"}, "likelihood='poisson' is unknown; choose one of 'gaussian', "),
@@ -79,6 +93,9 @@ def test_the_defaults_are_those_of_before_and_pairs_may_have_either_form():
     (Objective, {"form": "paper", "prior": GaussianPrior(), "kl": "closed"}, "form='paper' .* with kl='closed'"),
     *((Objective, {"draws": 0, **chosen}, "is of no use without noise, to a network of draws=0") for chosen in (
         {"weight_noise": "flipout"}, {"antithetic": True}, {"kl": "closed"}, {"gradient": "path"})),
+    (Objective, {"dropout": (0.2, 0.5)}, "dropout=.* is for an ordinary network: draws=0 or a point posterior"),
+    (Objective, {"draws": 0, "dropout": 0.5}, "dropout=0.5 must be two chances"),
+    (Objective, {"draws": 0, "dropout": (0.5, 1.0)}, "dropout=1.0 must be a finite number, less than 1"),
     (minibatch_weights, {"kind": "harmonic", "sizes": [1]}, "kind='harmonic' is unknown; choose one of 'uniform', "),
     (minibatch_weights, {"kind": "uniform", "sizes": [3, 0]}, "sizes=0 must be an integer of at least 1"),
     (ScaleMixture, {"pi": 1.1}, "pi=1.1 must be a finite number, at least 0, at most 1"),
