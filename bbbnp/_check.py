@@ -62,6 +62,12 @@ def matrix(name, value, dtype, *, columns=None):
     return np.require(array, dtype, ["C", "W"])  # a read-only array is another type to compiled code
 
 
+def pruned(mu, rho):
+    """A ValueError if a pruned weight, rho = -inf, still has a mean."""
+    if (mu[np.isneginf(rho)] != 0).any():
+        raise ValueError("rho is -inf, which prunes a weight, where mu is not zero: set mu to 0 there")
+
+
 def same_length(x, y, x_name="X", y_name="y"):
     """A ValueError if `x` and `y` differ in length."""
     if len(x) != len(y):

@@ -88,6 +88,10 @@ def _check_sizes(model, arrays, counters):
                              f"{shape} and {dtype}")
     for name, count in counters.items():
         _check.integer(name, count, least=0)
+    mu, rho = np.split(arrays["theta"][:2 * model.architecture_.size], 2)
+    _check.pruned(mu, rho)
+    if np.isneginf(rho).any() and arrays["average"].size > 0:
+        raise ValueError("average is there beside pruned weights, rho = -inf, of which there is no average")
 
 
 class Saved:
@@ -118,7 +122,8 @@ class Saved:
         """The model that `save` wrote, from what `read` gives (see `bbbnp.load`)."""
         params = settings["params"]
         prior = dict(params.pop("prior"))
-        model = cls(**params | {"hidden": tuple(params["hidden"]), "prior": PRIORS[prior.pop("kind")](**prior)})
+        tuples = {name: tuple(params[name]) for name in ("hidden", "dropout") if name in params}  # JSON has lists
+        model = cls(**params | tuples | {"prior": PRIORS[prior.pop("kind")](**prior)})
         model._checked()
         model.architecture_ = Architecture(settings["widths"], model.activation)
         model.n_features_in_ = model.architecture_.widths[0]

@@ -1,4 +1,4 @@
-"""What `bbbnp gradcheck` checks: every kernel with a backward, and the training path in all its combinations.
+"""What `bbbnp gradcheck` checks: kernels (see `gradcheck_kernels`), and the training path in all its combinations.
 
 The path is `free_energy_gradient`, the code that trains, in both builds, cut into small pieces, with the noise fixed by
 its key, two draws, a temperature, and layer widths that all differ. `reference.py` is checked by a complex step where
@@ -13,43 +13,35 @@ import numpy as np
 from bbbnp import reference
 from bbbnp.architecture import ACTIVATIONS, Architecture
 from bbbnp.gradcheck import Row, complex_step_gradient, numerical_gradient, worst_entry
-from bbbnp.kernels import activation, dense, divergence, elbo, likelihood, posterior, prior
+from bbbnp.gradcheck_kernels import PRIORS, STEP, TARGETS, data_for, kernel_rows
+from bbbnp.kernels import elbo, posterior
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.objective import (
-    ESTIMATOR, FORMS, LIKELIHOODS, GaussianPrior, MINIBATCH_WEIGHTS, Objective, PLACEMENTS, ScaleMixture,
-    minibatch_weights, output_width)
+    ESTIMATOR, FORMS, LIKELIHOODS, MINIBATCH_WEIGHTS, Objective, PLACEMENTS, minibatch_weights, output_width)
 from bbbnp.study import Key, free_energy, free_energy_gradient, unit_noise, weight_noise
 
-
-PRIORS = {"gaussian": GaussianPrior(0.7), "mixture": ScaleMixture(0.25, 1.0, 0.1)}
 EQUATION_OF_FORM = {"short": "E13", "paper": "E12"}
 BATCH_SIZES = (7, 7, 5)  # of an epoch of three; the second minibatch is the one that is checked
-TARGETS = 2
-STEP = 0.02
 PIECES = {"tile": 8, "block": 3, "unit": 6}  # smaller than P, the batch and a layer: the step is checked as it is cut
 BUILDS = {"plain": 1} if numba.config.DISABLE_JIT else {"serial": 1, "parallel": 2}  # and the threads that ask for them
 
 
-def _data(rng, likelihood_name, inputs, rows):
-    """Inputs and targets that suit the likelihood."""
-    x = rng.normal(size=(rows, inputs))
-    if likelihood_name == "categorical":
-        return x, rng.integers(0, TARGETS, (rows, 1)).astype(float)
-    if likelihood_name == "bernoulli":
-        return x, rng.integers(0, 2, (rows, TARGETS)).astype(float)
-    return x, rng.normal(size=(rows, TARGETS))
+def path_case(prior_name, likelihood_name, activation_name, weights_name, *, hidden=(4, 5), seed=0, pruned=False,
+              **settings):
+    """Architecture, mu, rho, x, y, objective and key of one combination, with more settings of the objective.
 
-
-def path_case(prior_name, likelihood_name, activation_name, weights_name, *, hidden=(4, 5), seed=0, **settings):
-    """Architecture, mu, rho, x, y, objective and key of one combination, with more settings of the objective."""
+    Where `pruned`, half of the weights are.
+    """
     rng = np.random.default_rng(seed)
     architecture = Architecture((3, *hidden, output_width(likelihood_name, TARGETS)), activation_name)
     mu = architecture.initial_mu(seed) + 0.1 * rng.normal(size=architecture.size)
     rho = -1.5 + rng.normal(size=architecture.size)
-    x, y = _data(rng, likelihood_name, 3, BATCH_SIZES[1])
-    objective = Objective(
-        PRIORS[prior_name], likelihood_name, noise=(0.6, 0.9), draws=2, temperature=0.7,
-        minibatch_weight=float(minibatch_weights(weights_name, BATCH_SIZES)[1]), **settings)
+    x, y = data_for(rng, likelihood_name, 3, BATCH_SIZES[1])
+    gone = rng.permutation(mu.size)[:mu.size // 2 if pruned else 0]
+    mu[gone], rho[gone] = 0, -np.inf
+    objective = Objective(**{
+        "prior": PRIORS[prior_name], "likelihood": likelihood_name, "noise": (0.6, 0.9), "draws": 2, "temperature": 0.7,
+        "minibatch_weight": float(minibatch_weights(weights_name, BATCH_SIZES)[1]), **settings})
     return architecture, mu, rho, x, y, objective, Key(seed=seed, step=3)
 
 
@@ -73,16 +65,25 @@ def path_blocks(architecture):
 
 
 def path_numeric(architecture, mu, rho, x, y, objective, key):
-    """Numerical gradient of the training path's free energy in [mu, rho]."""
-    def value(theta):
-        return free_energy(architecture, *np.split(theta, 2), x, y, objective=objective, key=key, pieces=PIECES).value
+    """Numerical gradient of the training path's free energy in [mu, rho]; zero in pruned weights, which stay so."""
+    theta, left = np.concatenate([mu, rho]), np.tile(np.isfinite(rho), 2)
 
-    def same_branch(theta):
-        return np.array_equal(_signs(architecture, *np.split(theta, 2), x, y, objective, key), signs)
+    def parameters(part):
+        moved = theta.copy()
+        moved[left] = part
+        return np.split(moved, 2)
+
+    def value(part):
+        return free_energy(architecture, *parameters(part), x, y, objective=objective, key=key, pieces=PIECES).value
+
+    def same_branch(part):
+        return np.array_equal(_signs(architecture, *parameters(part), x, y, objective, key), signs)
 
     signs = _signs(architecture, mu, rho, x, y, objective, key)
     kinks = same_branch if architecture.activation == "relu" else None
-    return numerical_gradient(value, np.concatenate([mu, rho]), STEP, kinks)
+    numeric = np.zeros(theta.size)
+    numeric[left] = numerical_gradient(value, theta[left], STEP, kinks)
+    return numeric
 
 
 def noise_numeric(architecture, mu, rho, x, y, objective, key):
@@ -119,13 +120,13 @@ def path_rows(hidden=(4, 5)):
 
 def left_out(architecture, mu, rho, x, y, objective, key):
     """What a path gradient leaves out, in [mu, rho]: kl_weight d log q(w | mu, rho)/d(mu, rho) at the drawn w."""
-    total = np.zeros(2 * mu.size)
+    total, left = np.zeros((2, mu.size)), np.isfinite(rho)
     for draw in range(objective.draws):
         paired = objective.antithetic and draw % 2 == 1
         eps = weight_noise(key, draw - paired, mu.size).astype(float) * (-1 if paired else 1)
-        partial = np.array([posterior.log_posterior_backward(*entry) for entry in zip(rho, eps)])
-        total += objective.kl_weight / objective.draws * partial[:, 1:].T.ravel()
-    return total
+        partial = np.array([posterior.log_posterior_backward(*entry) for entry in zip(rho[left], eps[left])])
+        total[:, left] += objective.kl_weight / objective.draws * partial[:, 1:].T
+    return total.ravel()
 
 
 def estimator_settings():
@@ -164,6 +165,33 @@ def estimator_rows(hidden=(4, 5)):
                           *worst_entry(g, numeric, path_blocks(case[0])), build)
 
 
+def network_settings():
+    """Equation, names and settings: the ordinary network (E10), dropout (E25), pruned ones in every estimator (E19)."""
+    pairs = [("gaussian_input", "tanh"), ("categorical", "relu")]
+    for names in pairs:
+        yield "E10", ("mixture", *names), {"draws": 0}
+    for names in itertools.product(("gaussian_input", "categorical"), ("tanh", "relu")):
+        yield "E25", ("mixture", *names), {"draws": 0, "dropout": (0.2, 0.5)}
+    pruned = [("mixture", {}), ("mixture", {"form": "paper"}), ("mixture", {"draws": 0, "dropout": (0.2, 0.5)}),
+              ("mixture", {"draws": 0}),
+              *((name, settings) for name, settings in estimator_settings()
+                if not settings["antithetic"] and (name == "mixture" or settings["kl"] == "closed"))]
+    for (prior_name, settings), names in zip(pruned, itertools.cycle(pairs)):
+        yield "E19", (prior_name, *names), {**settings, "pruned": True}
+
+
+def network_rows(hidden=(4, 5)):
+    """A row for each of `network_settings`, and build."""
+    for equation, names, settings in network_settings():
+        case = path_case(*names, "geometric", hidden=hidden, **settings)
+        numeric, path = path_numeric(*case), settings.get("gradient") == "path"
+        what = ", ".join([*names, *(f"{name}={value}" for name, value in settings.items()
+                                    if value != ESTIMATOR.get(name))])
+        for build, g in path_gradients(*case):
+            yield Row(f"training path: {what}", equation, g.size,
+                      *worst_entry(g + left_out(*case) if path else g, numeric, path_blocks(case[0])), build)
+
+
 def reference_rows():
     """`reference.py` by a complex step, for each prior, likelihood and activation."""
     for names in itertools.product(PRIORS, LIKELIHOODS, ACTIVATIONS):
@@ -198,86 +226,7 @@ def _placed_reference_rows():
                   {"local": "E16", "flipout": "E22"}[name], g.size, *worst_entry(g, numeric, path_blocks(architecture)))
 
 
-def kernel_rows(seed=1):
-    """A row for each kernel that has a backward."""
-    rng = np.random.default_rng(seed)
-    rho, eps, mu, dw = rng.normal(size=(4, 9))
-    mixture, gaussian = (PRIORS[name].components(float) for name in ("mixture", "gaussian"))
-
-    def row(what, equation, f, x, g, step=STEP):
-        return Row(what, equation, x.size, *worst_entry(g, numerical_gradient(f, x, step)))
-
-    def each(function):  # a scalar kernel on every entry
-        return lambda *arrays: np.array([function(*entries) for entries in zip(*arrays)])
-
-    yield row("softplus", "E3", lambda r: dw @ each(posterior.softplus)(r), rho,
-              each(posterior.softplus_backward)(dw, rho))
-    yield row("log_softplus", "E3", lambda r: each(posterior.log_softplus)(r).sum(), rho,
-              each(posterior.log_softplus_backward)(rho))
-    yield row("reparameterize in mu, rho", "E4",
-              lambda z: dw @ each(posterior.reparameterize)(z[:9], z[9:], eps), np.concatenate([mu, rho]),
-              each(posterior.reparameterize_backward)(dw, rho, eps).T.ravel())
-    yield row("log_posterior in w, mu, rho", "E5",
-              lambda z: posterior.log_posterior(z[18:], (z[:9] - z[9:18]) / each(posterior.softplus)(z[18:])),
-              np.concatenate([mu + each(posterior.softplus)(rho) * eps, mu, rho]),
-              each(posterior.log_posterior_backward)(rho, eps).T.ravel())
-    for name, equation, components in (("gaussian", "E6", gaussian), ("mixture", "E7", mixture)):
-        yield row(f"log_prior, {name}", equation, lambda w: prior.log_prior(w, components), mu,
-                  np.array([prior.mixture_score(w, components) for w in mu]))
-    dmu, drho = np.empty(9), np.empty(9)
-    divergence.kl_to_gaussian_backward(dmu, drho, mu, rho, np.float64(0.7))
-    yield row("kl_to_gaussian in mu, rho", "E14", lambda z: divergence.kl_to_gaussian(z[:9], z[9:], np.float64(0.7)),
-              np.concatenate([mu, rho]), np.concatenate([dmu, drho]))
-    yield from _likelihood_rows(rng, row)
-    yield from _layer_rows(rng, row)
-
-
-def _likelihood_rows(rng, row):
-    """E8 and E9: gradient of minus the log-likelihood in the outputs, and in the log noise."""
-    for name in ("gaussian_learned", "gaussian_input", "categorical", "bernoulli"):
-        _, y = _data(rng, name, 1, 6)
-        out, code = rng.normal(size=(6, output_width(name, TARGETS))), LIKELIHOODS[name]
-        log_noise, rows, dout, dlog_noise = np.array([-0.4, 0.3]), np.empty(6), np.empty_like(out), np.zeros(2)
-        likelihood.log_likelihood_backward(dout, dlog_noise, code, out, y, log_noise)
-        size = out.size if name != "gaussian_learned" else out.size + 2
-
-        def loss(z):
-            return -likelihood.log_likelihood(
-                rows, code, z[:out.size].reshape(out.shape), y, z[out.size:] if size > out.size else log_noise)
-
-        yield row(f"log_likelihood, {name}", "E8" if "gaussian" in name else "E9", loss,
-                  np.concatenate([out.ravel(), log_noise])[:size], np.concatenate([dout.ravel(), dlog_noise])[:size])
-
-
-def _layer_rows(rng, row):
-    """E10 and E11: the dense layer in x, W and b, and each activation away from its kink."""
-    x, w, b, dy = rng.normal(size=(4, 3)), rng.normal(size=(3, 5)), rng.normal(size=5), rng.normal(size=(4, 5))
-    dx, dw, db, y = np.empty_like(x), np.empty_like(w), np.empty_like(b), np.empty_like(dy)
-    dense.dense_backward_input(dx, dy, w)
-    dense.dense_backward_weights(dw, dy, x)
-    dense.dense_backward_bias(db, dy)
-
-    def weighted(z):
-        dense.dense_forward(y, z[:12].reshape(4, 3), z[12:27].reshape(3, 5), z[27:])
-        return np.sum(dy * y)
-
-    yield row("dense in x, W, b", "E10", weighted, np.concatenate([x.ravel(), w.ravel(), b]),
-              np.concatenate([dx.ravel(), dw.ravel(), db]))
-    for name, code in ACTIVATIONS.items():
-        z = rng.choice([-1, 1], 8) * rng.uniform(0.1, 2, 8)
-        dh, h = rng.normal(size=8), z.copy()
-        activation.activation_forward(h, code)
-        g = dh.copy()
-        activation.activation_backward(g, h, code)
-
-        def weighted_output(z):
-            h = z.copy()
-            activation.activation_forward(h, code)
-            return dh @ h
-
-        yield row(f"activation, {name}", "E11", weighted_output, z, g)
-
-
 def all_rows(hidden=(4, 5)):
     """Every check, as an iterator over rows."""
-    return itertools.chain(kernel_rows(), reference_rows(), path_rows(hidden), estimator_rows(hidden))
+    return itertools.chain(kernel_rows(), reference_rows(), path_rows(hidden), estimator_rows(hidden),
+                           network_rows(hidden))

@@ -29,6 +29,13 @@ def _components(pairs, dtype):
                  for value in (np.log(pi) - np.log(sigma) - np.log(2 * np.pi) / 2, sigma**-2.0))
 
 
+def checked_dropout(chances):
+    """The chances of dropout, of inputs and of hidden units, or a ValueError."""
+    if not isinstance(chances, (tuple, list)) or len(chances) != 2:
+        raise ValueError(f"dropout={chances!r} must be two chances, of inputs and of hidden units, such as (0.2, 0.5)")
+    return tuple(_check.real("dropout", chance, least=0, below=1) for chance in chances)
+
+
 @dataclass(frozen=True)
 class GaussianPrior:
     """Independent Gaussian prior on every weight (paper, section 3.3, before equation 7).
@@ -140,10 +147,7 @@ class Objective:
         _check.one_of("kl", self.kl, KLS)
         _check.one_of("gradient", self.gradient, GRADIENTS)
         if self.dropout is not None:
-            if not isinstance(self.dropout, (tuple, list)) or len(self.dropout) != 2:
-                raise ValueError(f"dropout={self.dropout!r} must be two chances, of inputs and of hidden units")
-            for chance in self.dropout:
-                _check.real("dropout", chance, least=0, below=1)
+            checked_dropout(self.dropout)
             if self.draws > 0:
                 raise ValueError(f"dropout={self.dropout!r} is for an ordinary network: draws=0 or a point posterior")
         self._check_together()

@@ -13,7 +13,6 @@ import numpy as np
 
 # ---- a weight is a distribution ----
 
-
 def softplus(rho):
     """sigma = log(1 + exp(rho)) (E3)"""
     return np.log1p(np.exp(rho))
@@ -45,8 +44,12 @@ def log_posterior_backward(rho, eps):
     return -eps / sigma, eps / sigma, (eps**2 - 1) * logistic(rho) / sigma
 
 
-# ---- the prior ----
+def signal_to_noise(mu, rho):
+    """|mu|/sigma, of which the smallest are pruned: w = 0 for good, in neither log q nor log P(w) (E19)"""
+    return np.abs(mu) / softplus(rho)
 
+
+# ---- the prior ----
 
 def gaussian_density(w, sigma):
     """N(w; 0, sigma^2) (E6)"""
@@ -78,7 +81,6 @@ def kl_to_gaussian_backward(mu, rho, prior_sigma):
 
 # ---- the network and its likelihood ----
 
-
 def activation(x, name):
     """h = f(x): relu, tanh or the logistic function (E11)"""
     return {"relu": lambda: x * (x.real > 0), "tanh": lambda: np.tanh(x), "sigmoid": lambda: logistic(x)}[name]()
@@ -96,21 +98,26 @@ def layers(w, widths):
         w = w[k * n + n:]
 
 
-def network(w, x, widths, name):
-    """All layer outputs h_0 = x, h_l = f(h_{l-1} W_l + b_l), the last without f (E10)"""
-    h = [x]
-    for depth, (weight, bias) in enumerate(layers(w, widths), start=2):
-        y = h[-1] @ weight + bias
-        h.append(activation(y, name) if depth < len(widths) else y)
+def kept(u, drop):
+    """z = 0 where the uniform u is below the chance `drop` of being left out, and 1/(1 - drop) elsewhere (E25)"""
+    return (u >= drop) / (1 - drop)
+
+
+def network(w, x, widths, name, z=None):
+    """All layer outputs h_0 = x, h_l = f((z h_{l-1}) W_l + b_l), the last without f (E10; E25 for z of each layer)"""
+    h, z = [x], [1] * len(widths) if z is None else z
+    for depth, (weight, bias) in enumerate(layers(w, widths)):
+        y = (z[depth] * h[-1]) @ weight + bias
+        h.append(activation(y, name) if depth < len(widths) - 2 else y)
     return h
 
 
-def network_backward(dy, w, h, widths, name):
-    """dW = h^T dy, db = sum_n dy_n, dh = dy W^T, from the last layer to the first, as one flat dw (E10)"""
-    dw = []
+def network_backward(dy, w, h, widths, name, z=None):
+    """dW = (z h)^T dy, db = sum_n dy_n, dh = z (dy W^T), from the last layer on, as one flat dw (E10; E25 for z)"""
+    dw, z = [], [1] * len(widths) if z is None else z
     for depth, (weight, _) in reversed(list(enumerate(layers(w, widths)))):
-        dw.insert(0, np.concatenate([(h[depth].T @ dy).ravel(), dy.sum(axis=0)]))
-        dy = activation_backward(dy @ weight.T, h[depth], name)
+        dw.insert(0, np.concatenate([((z[depth] * h[depth]).T @ dy).ravel(), dy.sum(axis=0)]))
+        dy = activation_backward(z[depth] * (dy @ weight.T), h[depth], name)
     return np.concatenate(dw)
 
 
@@ -140,7 +147,6 @@ def log_likelihood_backward(likelihood, out, y, log_noise):
 
 # ---- the free energy and its gradient ----
 
-
 def minibatch_weight(kind, i, minibatches, size, examples):
     """lambda_i, i = 0 .. M-1, summing to one: |D_i|/N, or 2^(M-i-1)/(2^M - 1) = 2^-(i+1)/(1 - 2^-M) (E15)"""
     return size / examples if kind == "uniform" else 0.5**(i + 1) / (1 - 0.5**minibatches)
@@ -149,11 +155,9 @@ def minibatch_weight(kind, i, minibatches, size, examples):
 def free_energy(mu, rho, log_noise, x, y, eps, widths, name, prior, likelihood, kl_weight):
     """F = kl_weight [log q(w) - log P(w)] - log P(D | w), averaged over the draws eps (S, P) (E2)"""
     total = 0
-    for e in eps:
-        w = reparameterize(mu, rho, e)
-        out = network(w, x, widths, name)[-1]
+    for e, w in zip(eps, reparameterize(mu, rho, eps)):
         complexity = log_posterior(rho, e) - log_prior(w, prior)
-        total += kl_weight * complexity - log_likelihood(likelihood, out, y, log_noise)
+        total += kl_weight * complexity - log_likelihood(likelihood, network(w, x, widths, name)[-1], y, log_noise)
     return total / len(eps)
 
 
@@ -173,8 +177,7 @@ def free_energy_gradient(mu, rho, log_noise, x, y, eps, widths, name, prior, lik
                          form=short_gradient):
     """dmu, drho, dlog_noise of `free_energy` (E2, E12, E13)"""
     total = np.zeros_like(mu), np.zeros_like(rho), np.zeros_like(log_noise)
-    for e in eps:
-        w = reparameterize(mu, rho, e)
+    for e, w in zip(eps, reparameterize(mu, rho, eps)):
         h = network(w, x, widths, name)
         dout, dlog_noise = log_likelihood_backward(likelihood, h[-1], y, log_noise)
         g = network_backward(dout, w, h, widths, name) - kl_weight * mixture_score(w, prior)
@@ -183,7 +186,6 @@ def free_energy_gradient(mu, rho, log_noise, x, y, eps, widths, name, prior, lik
 
 
 # ---- other ways of putting the noise in, with the same mean and less of it in the gradient ----
-
 
 def path_gradient(g, rho, eps, kl_weight):
     """dmu = g - kl_weight eps/sigma, drho = eps (g - kl_weight eps/sigma) s(rho): log q's own score left out (E24)"""
@@ -252,13 +254,11 @@ def placed_free_energy_gradient(mu, rho, log_noise, x, y, eps, units, widths, na
         dout, dlog_noise = log_likelihood_backward(likelihood, out, y, log_noise)
         dmu, ds = placed_network_backward(dout, mu, spread(rho, e, local), tape, widths, name)
         a, b = form(-kl_weight * mixture_score(reparameterize(mu, rho, e), prior), rho, e, kl_weight)
-        one = a + dmu, b + spread_backward(ds, rho, e, local), dlog_noise
-        total = [t + d / len(eps) for t, d in zip(total, one)]
+        total = [t + d / len(eps) for t, d in zip(total, (a + dmu, b + spread_backward(ds, rho, e, local), dlog_noise))]
     return total
 
 
 # ---- learning and predicting ----
-
 
 def scheduled_rate(learning_rate, schedule, t, horizon):
     """Constant, cosine down to 1 %, or 1/t (E17)"""

@@ -63,8 +63,7 @@ def _checked_arrays(architecture, mu, rho, X, y, objective):
             raise ValueError(f"{name} has shape {value.shape}; this architecture needs ({architecture.size},)")
         if not np.isfinite(value[~np.isneginf(value)] if name == "rho" else value).all():
             raise ValueError(f"{name} holds NaN or infinite values")
-    if (mu[np.isneginf(rho)] != 0).any():
-        raise ValueError("rho is -inf, which prunes a weight, where mu is not zero")
+    _check.pruned(mu, rho)
     X = _check.matrix("X", X, dtype, columns=architecture.widths[0])
     y = np.asarray(y)
     y = _check.matrix("y", y[:, None] if y.ndim == 1 else y, dtype)

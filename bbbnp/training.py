@@ -198,8 +198,10 @@ def _slice(problem, state, steps, good):
     good = start if taken > 0 else good
     state.advance(taken, problem.minibatches)
     log_noise = np.abs(state.theta[2 * size:]).max(initial=0) if problem.plan.learn_noise else 0
-    alive = state.theta[~np.isneginf(state.theta)] if problem.objective.pruned else state.theta
-    if taken < steps or not np.isfinite(alive).all() or log_noise > MOST_LOG_NOISE:
+    sound = np.isfinite(state.theta)
+    if problem.objective.pruned:  # -inf is a number like others where it was one before
+        sound |= state.theta == good.theta
+    if taken < steps or not sound.all() or log_noise > MOST_LOG_NOISE:
         error = _divergence(problem, state)
         good.restore(state)
         raise error

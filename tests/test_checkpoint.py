@@ -36,12 +36,13 @@ def rewritten(path, settings=(), params=(), **arrays):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("prior", [GaussianPrior(0.3), ScaleMixture(0.2, 0.9, 0.1), ScaleMixture(1.0)], ids=str)
-@pytest.mark.parametrize("kind", ["one target", "three targets", "noise by input", "classes", "two classes"])
+@pytest.mark.parametrize("kind", ["one target", "three targets", "noise by input", "dropout", "classes", "two classes"])
 def test_round_trip(kind, prior, dtype, regressor, classifier, small, tmp_path, assert_same_bits):
     make, y, params = {
         "one target": (regressor, small.y, {"noise": 0.5}),
         "three targets": (regressor, small.Y, {"average_last": 0.5}),
         "noise by input": (regressor, small.y, {"noise": "input", "activation": "tanh", "standardize": False}),
+        "dropout": (regressor, small.y, {"posterior": "dropout", "dropout": (0.1, 0.3)}),
         "classes": (classifier, small.labels, {"hidden": (3, 2)}),
         "two classes": (classifier, np.array(["a", "b"])[small.labels // 2], {"likelihood": "bernoulli"})}[kind]
     net = make(prior=prior, dtype=dtype, seed=5, **params).fit(small.X, y, validation=(small.X, y))
@@ -56,6 +57,14 @@ def test_round_trip(kind, prior, dtype, regressor, classifier, small, tmp_path, 
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
     assert_same_bits(twin.partial_fit(small.X, y), net.partial_fit(small.X, y))
+
+
+def test_a_file_from_before_there_was_dropout_is_read(path, small):
+    with np.load(path) as file:
+        settings = json.loads(str(file["settings"]))
+    del settings["params"]["dropout"]
+    old = load(rewritten(path, settings={"params": settings["params"]}))
+    assert old.dropout == (0.2, 0.5) and np.isfinite(old.predict(small.X)).all()
 
 
 def test_a_file_holds_plain_arrays_and_a_json_text(path):

@@ -82,7 +82,12 @@ def test_bad_validation_is_named(validation, message):
     *(({"noise": noise}, f"^noise={noise} must be a finite number, greater than 0") for noise in (0, -1.0, np.nan)),
     ({"noise": "low"}, "^noise='low' is unknown; choose one of 'learned', 'input'"),
     ({"activation": "rleu"}, "^activation='rleu' is unknown; choose one of 'relu', 'tanh', 'sigmoid'"),
-    ({"posterior": "full"}, "^posterior='full' is unknown; choose one of 'diagonal', 'point'"),
+    ({"posterior": "full"}, "^posterior='full' is unknown; choose one of 'diagonal', 'point', 'dropout'"),
+    *(({"dropout": dropout}, "^dropout=.* must be two chances, of inputs and of hidden units, such as") for dropout in (
+        0.5, (0.5,), None, (0.1, 0.2, 0.3))),
+    ({"dropout": (0.2, 1)}, "^dropout=1 must be a finite number, less than 1, at least 0"),
+    ({"dropout": (-0.1, 0.5), "posterior": "dropout"}, "^dropout=-0.1 must be"),
+    ({"posterior": "dropout", "gradient": "path"}, "^gradient='path' is of no use .* or a point posterior"),
     ({"minibatch_weights": "geo"}, "^minibatch_weights='geo' is unknown; choose one of 'uniform', 'geometric'"),
     ({"optimizer": "Adam"}, "^optimizer='Adam' is unknown; choose one of 'sgd', 'momentum', 'adam'"),
     ({"schedule": "step"}, "^schedule='step' is unknown; choose one of 'constant', 'cosine', 'inverse_time'"),

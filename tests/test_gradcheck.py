@@ -4,12 +4,14 @@ import numba
 import numpy as np
 import pytest
 
-from bbbnp import free_energy_gradient
+from bbbnp import Objective, free_energy_gradient, reference
 from bbbnp.gradcheck import (
     TOLERANCE, complex_step_gradient, numerical_gradient, ridders, table, worst_entry)
 from bbbnp.gradcheck_cases import (
-    BUILDS, kernel_rows, path_blocks, path_case, path_numeric, path_rows, reference_rows)
+    BUILDS, kernel_rows, network_rows, network_settings, path_blocks, path_case, path_numeric, path_rows,
+    reference_rows)
 from bbbnp.kernels import posterior
+from bbbnp.kernels.draw import DROPOUT, Draw, unit_kept
 from bbbnp.study import Key, weight_noise
 
 HIDDEN = (2,) if numba.config.DISABLE_JIT else (4, 5)
@@ -55,7 +57,9 @@ def test_worst_entry_measures_a_small_entry_beside_its_own_block():
 @pytest.mark.parametrize("rows", [
     kernel_rows,
     pytest.param(reference_rows, marks=pytest.mark.E13),
-    pytest.param(lambda: path_rows(HIDDEN), marks=[pytest.mark.E12, pytest.mark.E13], id="path_rows")])
+    pytest.param(lambda: path_rows(HIDDEN), marks=[pytest.mark.E12, pytest.mark.E13], id="path_rows"),
+    pytest.param(lambda: network_rows(HIDDEN), marks=[pytest.mark.E10, pytest.mark.E19, pytest.mark.E25],
+                 id="network_rows")])
 def test_every_gradient_agrees_with_finite_differences(rows):
     rows = list(rows())
     assert max(row.worst for row in rows) <= TOLERANCE, table(rows)
@@ -65,6 +69,77 @@ def test_the_path_is_checked_in_every_combination():
     rows = list(path_rows((1,)))
     assert len(rows) == len(set(row.what for row in rows)) * 2 * len(BUILDS) == 2 * 2 * 5 * 3 * 2 * len(BUILDS)
     assert {row.build for row in rows} == set(BUILDS)
+
+
+def test_networks_are_checked_without_noise_with_dropout_and_pruned_under_every_estimator():
+    rows = [(equation, names, settings) for equation, names, settings in network_settings()]
+    assert {names[1:] for equation, names, _ in rows if equation == "E25"} == {
+        (likelihood, activation) for likelihood in ("gaussian_input", "categorical") for activation in ("tanh", "relu")}
+    pruned = [settings for equation, _, settings in rows if equation == "E19"]
+    assert {settings.get("weight_noise", "weights") for settings in pruned} == {"weights", "local", "flipout"}
+    assert {"path", "closed", "paper", 0, (0.2, 0.5)} <= {value for settings in pruned for value in settings.values()}
+    for equation, names, settings in rows:  # no row compares zero with zero
+        *arguments, objective, key = path_case(*names, "geometric", **settings)
+        g = free_energy_gradient(*arguments, objective=objective, key=key, threads=1)
+        left = np.isfinite(arguments[2])
+        assert np.mean(g.dmu[left] != 0) > 0.25 and g.drho[left].all() == (objective.draws > 0)
+        assert left.all() == (equation != "E19")
+
+
+def dropout_gradient(case, change=lambda z: z):
+    """dmu of a network under dropout by reference.py, with masks that `change` makes of its own going backward."""
+    architecture, mu, _, x, y, objective, key = case
+    z = [np.empty((len(x), width)) for width in architecture.widths[:-1]]
+    for depth, mask in enumerate(z):
+        for example, row in enumerate(mask):
+            unit_kept(row, objective.dropout[depth > 0], architecture.network.widths, depth, example,
+                      Draw(DROPOUT, *key, 0, 1))
+    h = reference.network(mu, x, architecture.widths, architecture.activation, z)
+    dout, _ = reference.log_likelihood_backward(objective.likelihood, h[-1], y, np.log(objective.noise))
+    return reference.network_backward(
+        dout, mu, h, architecture.widths, architecture.activation, [change(mask) for mask in z])
+
+
+@pytest.mark.E25
+@pytest.mark.parametrize("likelihood", ["categorical", "gaussian_input"])
+@pytest.mark.parametrize("change", [lambda z: 0 * z + 1, lambda z: 1.0 * (z > 0), lambda z: z[::-1]],
+                         ids=["no mask", "no 1/(1 - p)", "masks of other examples"])
+def test_planted_errors_of_dropout_are_rejected_by_the_same_check(change, likelihood):
+    case = path_case("mixture", likelihood, "tanh", "geometric", draws=0, dropout=(0.2, 0.5))
+    *arguments, objective, key = case
+    numeric, blocks = path_numeric(*case), path_blocks(case[0])
+    right = free_energy_gradient(*arguments, objective=objective, key=key)
+    assert worst_entry(np.concatenate([right.dmu, right.drho]), numeric, blocks)[0] <= TOLERANCE
+    np.testing.assert_allclose(right.dmu, dropout_gradient(case), rtol=0, atol=1e-12 * np.abs(right.dmu).max())
+    wrong = dropout_gradient(case, change)
+    assert worst_entry(np.concatenate([wrong, right.drho]), numeric, blocks)[0] > 1e-4
+
+
+@pytest.mark.E19
+@pytest.mark.parametrize("plant", ["gradient of the likelihood", "still in the KL", "others forgotten", "alive"])
+def test_planted_errors_of_pruning_are_rejected_by_the_same_check(plant):
+    architecture, mu, rho, x, y, objective, key = case = path_case(*CASE, hidden=(3, 2), pruned=True)
+    numeric, blocks, gone = path_numeric(*case), path_blocks(architecture), np.isneginf(rho)
+
+    def gradient(rho, **changed):
+        result = free_energy_gradient(architecture, mu, rho, x, y, key=key, objective=Objective(
+            **{**vars(objective), **changed}))
+        return np.array([result.dmu, result.drho])
+
+    right, tiny = gradient(rho), np.where(gone, -200, rho)  # a deviation of 1e-87: alive, but as good as none
+    wrong = right.copy()
+    if plant == "gradient of the likelihood":
+        wrong[:, gone] = gradient(tiny, temperature=0.0)[:, gone]
+    elif plant == "still in the KL":
+        wrong[:, gone] = gradient(tiny)[:, gone] - gradient(tiny, temperature=0.0)[:, gone]
+        np.testing.assert_allclose(wrong[1, gone], -objective.kl_weight, rtol=1e-12)
+    elif plant == "others forgotten":
+        wrong[:, np.roll(gone, 1)] = 0
+    else:
+        wrong = gradient(np.where(gone, 0, rho))
+    assert not right[:, gone].any()
+    assert worst_entry(right.ravel(), numeric, blocks)[0] <= TOLERANCE
+    assert worst_entry(wrong.ravel(), numeric, blocks)[0] > 1e-4
 
 
 CASE = ("mixture", "gaussian_input", "tanh", "geometric")

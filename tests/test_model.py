@@ -136,6 +136,34 @@ def test_point_posterior_is_an_ordinary_network(regressor, small):
     assert np.all(net.mu_ != net.architecture_.initial_mu(0))
 
 
+@pytest.mark.E25
+def test_dropout_is_an_ordinary_network_that_leaves_units_out_in_training_and_prediction(regressor, small):
+    nets = {name: regressor(posterior=name, rho_init=-3.0, dtype="float64").fit(small.X, small.y)
+            for name in ("point", "dropout")}
+    net = nets["dropout"]
+    assert np.all(net.rho_ == -3) and not net.sigma_.any() and not net.free_energy_["complexity"].any()
+    assert np.all(net.mu_ != nets["point"].mu_)
+    d = net.predict_distribution(small.X)
+    assert len(d.samples) == net.prediction_draws and np.all(d.epistemic > 0)
+    mean = net.predict_distribution(small.X, draws=0)
+    assert len(mean.samples) == 1 and not mean.epistemic.any()
+    none = net.set_params(dropout=(0.0, 0.0)).predict_distribution(small.X)
+    np.testing.assert_allclose(none.mean, mean.mean, rtol=1e-12)
+    never = regressor(posterior="dropout", dropout=(0.0, 0.0), dtype="float64").fit(small.X, small.y)
+    np.testing.assert_allclose(never.mu_, nets["point"].mu_, rtol=1e-10)
+
+
+@pytest.mark.E25
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2 or numba.config.DISABLE_JIT, reason="needs two threads")
+def test_dropout_trains_and_predicts_the_same_bits_on_one_and_two_threads(small):
+    X, nets = np.tile(small.X, (100, 1)), []
+    for threads in (1, 2):
+        nets.append(BayesClassifier(hidden=(40, 70), epochs=2, batch_size=500, posterior="dropout", threads=threads,
+                                    prediction_draws=3).fit(X, np.tile(small.labels, 100)))
+    np.testing.assert_array_equal(nets[0].mu_, nets[1].mu_)
+    np.testing.assert_array_equal(*(net.predict_distribution(X).samples for net in nets))
+
+
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="thousands of steps take minutes as plain Python")
 def test_it_learns():
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from bbbnp import GaussianPrior, Objective, ScaleMixture, minibatch_weights
-from bbbnp.kernels import divergence, elbo, placement
+from bbbnp.kernels import divergence, draw, elbo
 from bbbnp.kernels.prior import log_prior
 from bbbnp.objective import ESTIMATOR, MINIBATCH_WEIGHTS
 
@@ -52,10 +52,24 @@ def test_kl_weight_is_temperature_times_minibatch_weight():
 
 
 def test_the_defaults_are_those_of_before_and_pairs_may_have_either_form():
-    assert Objective().for_kernels[2:] == (elbo.SHORT, placement.WEIGHTS, divergence.SAMPLED, False)
+    assert Objective().for_kernels[2:] == (elbo.SHORT, draw.WEIGHTS, divergence.SAMPLED, False, 0, 0, False)
     assert {"weight_noise": "weights", "antithetic": False, "kl": "sampled", "gradient": "total"} == ESTIMATOR
     assert Objective(draws=2, antithetic=True, form="paper").for_kernels.form == elbo.PAPER
     assert Objective(gradient="path").for_kernels.form == elbo.PATH
+
+
+@pytest.mark.E25
+def test_dropout_is_a_placement_with_two_chances():
+    kernels = Objective(draws=0, dropout=[0.2, 0.5]).for_kernels
+    assert (kernels.placement, kernels.drop_inputs, kernels.drop_hidden) == (draw.DROPOUT, 0.2, 0.5)
+    assert Objective(draws=0, dropout=(0.2, 0.5)).scratch == "dropout" and Objective(draws=0).scratch == "weights"
+
+
+@pytest.mark.E19
+def test_a_posterior_is_pruned_where_rho_is_minus_infinity():
+    objective = Objective()
+    assert not objective.for_kernels.pruned and not objective.kernels_for(np.array([-800.0, 3])).pruned
+    assert objective.kernels_for(np.array([3, -np.inf])).pruned
 
 
 @pytest.mark.parametrize("function, arguments, message", [
@@ -79,6 +93,9 @@ def test_the_defaults_are_those_of_before_and_pairs_may_have_either_form():
     (Objective, {"form": "paper", "prior": GaussianPrior(), "kl": "closed"}, "form='paper' .* with kl='closed'"),
     *((Objective, {"draws": 0, **chosen}, "is of no use without noise, to a network of draws=0") for chosen in (
         {"weight_noise": "flipout"}, {"antithetic": True}, {"kl": "closed"}, {"gradient": "path"})),
+    (Objective, {"dropout": (0.2, 0.5)}, "dropout=.* is for an ordinary network: draws=0 or a point posterior"),
+    (Objective, {"draws": 0, "dropout": 0.5}, "dropout=0.5 must be two chances"),
+    (Objective, {"draws": 0, "dropout": (0.5, 1.0)}, "dropout=1.0 must be a finite number, less than 1"),
     (minibatch_weights, {"kind": "harmonic", "sizes": [1]}, "kind='harmonic' is unknown; choose one of 'uniform', "),
     (minibatch_weights, {"kind": "uniform", "sizes": [3, 0]}, "sizes=0 must be an integer of at least 1"),
     (ScaleMixture, {"pi": 1.1}, "pi=1.1 must be a finite number, at least 0, at most 1"),

@@ -14,7 +14,8 @@ from bbbnp import BayesRegressor, DivergenceError, load, threads, training
 BASE = {"hidden": (3,), "epochs": 6, "batch_size": 5}  # three minibatches an epoch
 BITS = [{"optimizer": "adam"}, {"optimizer": "momentum", "learning_rate": 1e-4, "draws": 2}, {"average_last": 0.5},
         {"optimizer": "sgd", "learning_rate": 1e-4, "schedule": "inverse_time", "dtype": "float64"},
-        {"posterior": "point"}, {"minibatch_weights": "geometric", "temperature": 0.5, "noise": "input"}]
+        {"posterior": "point"}, {"posterior": "dropout"},
+        {"minibatch_weights": "geometric", "temperature": 0.5, "noise": "input"}]
 SETTINGS = pytest.mark.parametrize("params", BITS, ids=lambda params: ", ".join(map(str, params.values())))
 PLAIN_PYTHON_WARNS = pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 

@@ -6,6 +6,8 @@ change it.
 
 from typing import NamedTuple
 
+import numpy as np
+
 from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 
@@ -24,6 +26,16 @@ class Draw(NamedTuple):
     stream: int = noise.DROPOUT
     drop_inputs: float = 0.0
     drop_hidden: float = 0.0
+
+
+class Piece(NamedTuple):
+    """The same stretch of mu, rho and of a draw's w, eps and S' (`spread`, or empty)."""
+
+    mu: np.ndarray
+    rho: np.ndarray
+    w: np.ndarray
+    eps: np.ndarray
+    spread: np.ndarray
 
 
 @kernel

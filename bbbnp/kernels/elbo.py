@@ -17,14 +17,14 @@ import numpy as np
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, network_backward_weights
 from bbbnp.kernels.divergence import SAMPLED, gaussian_kl_backward, prior_deviation
-from bbbnp.kernels.draw import WEIGHTS, Draw, draw_of
+from bbbnp.kernels.draw import WEIGHTS, Draw, Piece, draw_of
 from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
-from bbbnp.kernels.placement import (
-    Piece, draw_weights, placed_backward, placed_forward, spread_backward, spread_gradient)
+from bbbnp.kernels.placement import draw_weights, placed_backward, placed_forward, spread_backward, spread_gradient
 from bbbnp.kernels.posterior import (
     log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, softplus)
 from bbbnp.kernels.prior import mixture_score
+from bbbnp.kernels.pruning import finite, leave_pruned
 
 UNIFORM, GEOMETRIC = range(2)
 SHORT, PAPER, PATH = range(3)
@@ -198,12 +198,13 @@ def weights_gradient(dmu, drho, dw, ds, piece, prior, weighting):
     Shapes: all (n,); dw is dW, or dMu beside ds = dS' (E16, E22), which is not read where the noise is in the weights.
     """
     in_weights, part = weighting.placement == WEIGHTS, dmu.dtype.type(weighting.part)
+    rho = finite(piece.rho) if weighting.pruned else piece.rho
     if weighting.kl == SAMPLED and in_weights:
-        draw_gradient(dmu, drho, dw, piece.w, piece.rho, piece.eps, prior, weighting)
+        draw_gradient(dmu, drho, dw, piece.w, rho, piece.eps, prior, weighting)
         leave_pruned(dmu, drho, piece.rho, weighting.pruned)
         return
     if weighting.kl == SAMPLED:  # the KL's part alone, as if the likelihood were flat; in one call it rounds otherwise
-        draw_gradient(dmu, drho, np.zeros_like(dw), piece.w, piece.rho, piece.eps, prior, weighting)
+        draw_gradient(dmu, drho, np.zeros_like(dw), piece.w, rho, piece.eps, prior, weighting)
     else:
         kl_gradient(dmu, drho, piece.mu, piece.rho, prior, part * dmu.dtype.type(weighting.kl_weight))
     if in_weights:
@@ -229,15 +230,6 @@ def copy(to, source):
     """to[:] = source, in the loop that compiles two seconds faster than the slice assignment and its error text."""
     for j in range(to.size):
         to[j] = source[j]
-
-
-@kernel
-def leave_pruned(dmu, drho, rho, pruned):
-    """No gradient where a weight was pruned, rho = -inf (E19)."""
-    if pruned:
-        for j in range(rho.size):
-            if rho[j] == -np.inf:
-                dmu[j], drho[j] = 0, 0  # E19
 
 
 @kernel

@@ -12,11 +12,13 @@ import numpy as np
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, dense_backward_bias, dense_backward_weights, layer_input
+from bbbnp.kernels.draw import Piece
 from bbbnp.kernels.dropout import multiplied
-from bbbnp.kernels.elbo import Parameters, add, copy, leave_pruned, weights_gradient
+from bbbnp.kernels.elbo import Parameters, add, copy, weights_gradient
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.optimizer import average_iterates, update
-from bbbnp.kernels.placement import Piece, draw_weights, placed_backward, placed_forward
+from bbbnp.kernels.placement import draw_weights, placed_backward, placed_forward
+from bbbnp.kernels.pruning import leave_pruned
 
 
 class State(NamedTuple):

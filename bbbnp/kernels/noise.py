@@ -14,7 +14,7 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.vectormath import BIT, HALF, ONE, TWO, ZERO, f32, horner, log
 
 # Streams keep the uses of noise apart: the same index of two streams is two independent draws.
-WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS = range(9)
+WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS, PRUNING = range(10)
 BLOCK_OF_NORMALS, BLOCK_OF_SIGNS = 4, 128  # what one counter gives: a filling must start at a multiple
 
 u64 = np.uint64
@@ -114,7 +114,7 @@ def signs(s, seed, stream, step, draw, start=0):
 
 @kernel
 def kept(z, drop, seed, stream, step, draw, start=0):
-    """Fill `z` with 0 by the chance `drop`, in [0, 1), and 1/(1 - drop) elsewhere, at indices start, start + 1, ...
+    """Fill `z` with 0 by the chance `drop`, in [0, 1), and 1/(1 - drop) elsewhere, at indices start, ... (E25).
 
     As `normals`: a word each, so that the chance is right to 2^-32.
     """
@@ -124,7 +124,7 @@ def kept(z, drop, seed, stream, step, draw, start=0):
         four = words((start + i) // 4, seed, stream, step, draw)
         part = z[i:min(i + 4, z.size)]
         for j in range(part.size):
-            part[j] = none if four[j] < least else whole
+            part[j] = none if four[j] < least else whole  # E25
 
 
 @kernel

@@ -17,8 +17,6 @@ Noise is a function of the example's place in the minibatch, the layer and the u
 change it.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from bbbnp.kernels import noise
@@ -32,17 +30,8 @@ from bbbnp.kernels.draw import DROPOUT, LOCAL, WEIGHTS, normals, unit_normals, u
 from bbbnp.kernels.dropout import dropout_backward, dropout_forward
 from bbbnp.kernels.posterior import log_softplus_backward, sample_weights, softplus
 from bbbnp.kernels.prior import log_prior
+from bbbnp.kernels.pruning import left_of
 from bbbnp.kernels.vectormath import TWO, ZERO
-
-
-class Piece(NamedTuple):
-    """The same stretch of mu, rho and of a draw's w, eps and S' (`spread`, or empty)."""
-
-    mu: np.ndarray
-    rho: np.ndarray
-    w: np.ndarray
-    eps: np.ndarray
-    spread: np.ndarray
 
 
 @kernel(inline=True)
@@ -115,22 +104,6 @@ def draw_weights(piece, prior, objective, draw, start):
         return kl_to_gaussian(piece.mu, piece.rho, prior_deviation(prior)), 0.0
     log_q = sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
     return log_q, log_prior(piece.w, prior)
-
-
-@kernel
-def left_of(piece):
-    """A copy of mu, rho, w and eps of a piece without its pruned weights, rho = -inf: a network without them (E19)."""
-    count = 0
-    for j in range(piece.rho.size):
-        count += piece.rho[j] > -np.inf
-    mu, rho, w, eps = (np.empty(count, piece.mu.dtype), np.empty(count, piece.mu.dtype),
-                       np.empty(count, piece.mu.dtype), np.empty(count, piece.mu.dtype))
-    i = 0
-    for j in range(piece.rho.size):
-        if piece.rho[j] > -np.inf:
-            mu[i], rho[i], w[i], eps[i] = piece.mu[j], piece.rho[j], piece.w[j], piece.eps[j]
-            i += 1
-    return Piece(mu, rho, w, eps, piece.spread)
 
 
 @kernel

@@ -9,7 +9,7 @@ import pytest
 
 from bbbnp import Key, free_energy_gradient, threads
 from bbbnp.architecture import Architecture
-from bbbnp.gradcheck_cases import PRIORS, estimator_settings, path_case
+from bbbnp.gradcheck_cases import BUILDS, PRIORS, estimator_settings, network_settings, path_case
 from bbbnp.kernels import elbo, fused, hotloop, optimizer
 from bbbnp.objective import LIKELIHOODS, Objective
 
@@ -24,7 +24,7 @@ def plain(architecture, mu, rho, x, y, objective, key):
     gradient = elbo.Parameters(np.empty_like(mu), np.empty_like(rho), np.empty_like(log_noise))
     parts = elbo.free_energy_gradient(
         gradient, elbo.Parameters(mu, rho, log_noise), architecture.network, objective.prior.components(mu.dtype),
-        objective.for_kernels, elbo.Batch(x, y, objective.kl_weight), elbo.Key(*key),
+        objective.kernels_for(rho), elbo.Batch(x, y, objective.kl_weight), elbo.Key(*key),
         architecture.workspace(len(x), mu.dtype, weight_noise=objective.scratch))
     return gradient, parts
 
@@ -61,6 +61,21 @@ def test_fused_equals_plain_wherever_the_noise_is(prior, settings, pieces):
     np.testing.assert_allclose(result[1:4], parts, rtol=1e-13)
     for ours, truth in ((result.dmu, dmu), (result.drho, drho), (result.dlog_noise, dlog_noise)):
         np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
+
+
+@pytest.mark.E19
+@pytest.mark.E25
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("pieces", PIECES, ids=str)
+@pytest.mark.parametrize("equation, names, settings", list(network_settings()), ids=str)
+def test_fused_equals_plain_for_dropout_and_pruned_networks(equation, names, settings, pieces, build):
+    *arguments, objective, key = case = path_case(names[0], "gaussian_learned", names[2], "geometric", **settings)
+    (dmu, drho, dlog_noise), parts = plain(*case)
+    result = free_energy_gradient(*arguments, objective=objective, key=key, pieces=pieces, threads=BUILDS[build])
+    np.testing.assert_allclose(result[1:4], parts, rtol=1e-13)
+    for ours, truth in ((result.dmu, dmu), (result.drho, drho), (result.dlog_noise, dlog_noise)):
+        np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
+    assert result.dmu.any() and result.drho.any() == (objective.draws > 0)
 
 
 def test_fused_equals_plain_without_noise():

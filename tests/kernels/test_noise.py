@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bbbnp import reference
 from bbbnp.kernels import noise
 
 JIT = not numba.config.DISABLE_JIT
@@ -224,3 +225,41 @@ def test_signs_are_as_often_plus_as_minus_and_independent_of_their_neighbours():
     assert abs(s.mean()) < 5 / np.sqrt(DRAWS)
     for lag in (1, 32, 128):
         assert abs(np.mean(s[lag:] * s[:-lag])) < 5 / np.sqrt(DRAWS)
+
+
+def kept(size, drop=0.3, start=0, dtype=np.float64, **key):
+    z, key = np.full(size, np.nan, dtype), KEY | key
+    noise.kept(z, drop, key["seed"], key["stream"], key["step"], key["draw"], start)
+    return z
+
+
+@pytest.mark.E25
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("drop", [0.0, 0.2, 0.5, 0.9])
+def test_units_are_left_out_as_often_as_asked_and_the_others_scaled(drop, dtype):
+    z = kept(DRAWS, drop, dtype=dtype)
+    assert set(np.unique(z)) == ({0, dtype(1 / (1 - drop))} if drop else {1})
+    out = z == 0
+    assert abs(out.mean() - drop) <= 5 * np.sqrt(drop * (1 - drop) / DRAWS)
+    for lag in (1, 4, 128):
+        assert abs(np.mean((out[lag:] - drop) * (out[:-lag] - drop))) <= 5 * drop * (1 - drop) / np.sqrt(DRAWS - lag)
+
+
+@pytest.mark.E25
+def test_units_kept_are_those_of_the_reference_whose_word_is_not_below_the_chance():
+    u = np.array([philox_twin((block, KEY["draw"], KEY["step"], KEY["stream"]), (SEED, 0)) for block in range(50)])
+    np.testing.assert_array_equal(kept(200), reference.kept(u.ravel() / 2**32, 0.3))
+    wrong = reference.kept(u.ravel() / 2**32, 0.7)
+    assert not np.array_equal(kept(200) > 0, wrong > 0)  # the chance to stay in place of that to go
+
+
+@pytest.mark.E25
+def test_units_kept_are_a_function_of_key_and_index():
+    z = kept(203)
+    for start in (0, 4, 100, 200):
+        np.testing.assert_array_equal(kept(203 - start, start=start), z[start:])
+    for size in range(6):
+        np.testing.assert_array_equal(kept(size), z[:size])
+    for name in KEY:
+        assert not np.array_equal(kept(203, **{name: KEY[name] + 1}), z)
+    assert not kept(203, 0.6)[z == 0].any()  # a larger chance drops these too

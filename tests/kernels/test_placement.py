@@ -7,7 +7,7 @@ import pytest
 from bbbnp import Key, Objective, reference, unit_noise, weight_noise
 from bbbnp.architecture import ACTIVATIONS, Architecture
 from bbbnp.kernels import elbo, noise, placement
-from bbbnp.kernels.draw import Draw, normals, paired
+from bbbnp.kernels.draw import Draw
 from bbbnp.objective import PLACEMENTS
 
 ROWS, WIDTHS = 5, (3, 6, 4, 2)  # all different: equal widths hide bugs
@@ -189,15 +189,3 @@ def test_a_wrong_gradient_of_a_noisy_network_is_rejected(name, wrong, gradient_c
     g = backward(*case)
     assert passes(g)
     assert not passes(wrong(g, case))
-
-
-@pytest.mark.E23
-def test_pairs_have_the_same_noise_with_the_other_sign(dtype):
-    assert [paired(draw, True) for draw in range(4)] == [(0, 1), (0, -1), (2, 1), (2, -1)]
-    assert [paired(draw, False) for draw in range(3)] == [(0, 1), (1, 1), (2, 1)]
-    z = np.empty((3, 9), dtype)
-    for row, (number, sign) in zip(z, ((2, 1), (2, -1), (4, 1))):
-        normals(row, noise.WEIGHTS, Draw(0, 5, 6, number, sign), 4)
-    np.testing.assert_array_equal(z[1], -z[0])
-    assert not np.isin(z[2], z[0]).any()
-    np.testing.assert_array_equal(reference.antithetic(z[::2]), [z[0], -z[0], z[2], -z[2]])
