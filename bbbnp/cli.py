@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use; an error is one line.
 """
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 import sys
@@ -194,24 +195,12 @@ def _data(options):
     return 0
 
 
-def _mnist_arguments(parser):
-    from bbbnp.experiments import mnist_command
-    mnist_command.mnist_arguments(parser)
+def _of(module, arguments="_arguments", run="_run"):
+    """Functions that add arguments and run, of an experiment that is imported when they are called."""
+    def found(name):
+        return getattr(importlib.import_module(f"bbbnp.experiments.{module}"), name)
 
-
-def _mnist(options):
-    from bbbnp.experiments import mnist_command
-    return mnist_command.run_mnist(options)
-
-
-def _prune_arguments(parser):
-    from bbbnp.experiments import mnist_command
-    mnist_command.prune_arguments(parser)
-
-
-def _prune(options):
-    from bbbnp.experiments import mnist_command
-    return mnist_command.run_prune(options)
+    return lambda parser: found(arguments)(parser), lambda options: found(run)(options)
 
 
 def _report_arguments(parser):
@@ -229,13 +218,18 @@ COMMANDS = {
     "regression": (_regression_arguments, _regression, "Figure 5: a regression that knows what it does not know",
                    "Train a Bayesian network by Bayes by Backprop and an ordinary one on the paper's curve; write the "
                    "figure and its numbers. Vary anything: fewer points, another prior, no temperature, and look."),
-    "mnist": (_mnist_arguments, _mnist, "Table 1 and Figure 2: one network on MNIST, the search of its settings, all",
-              "Train a network on MNIST in a folder, with checkpoints: Ctrl-C at any time, and --resume goes on to the "
-              "same bits. With --grid, choose settings on validation data; with --table1, train every cell with them; "
+    "mnist": (*_of("mnist_command", "mnist_arguments", "run_mnist"),
+              "Table 1 and Figure 2: one network on MNIST, the search of its settings, all",
+              "Train a network on MNIST in a folder, with checkpoints: Ctrl-C at any time, and --resume goes on to "
+              "the same bits. With --grid, choose settings on validation data; with --table1, train every cell with them; "
               "with --collect, write the table and the figure. Options that are left out have the method's defaults."),
-    "prune": (_prune_arguments, _prune, "Table 2, Figures 3 and 4: the error when most weights are removed",
+    "prune": (*_of("mnist_command", "prune_arguments", "run_prune"),
+              "Table 2, Figures 3 and 4: the error when most weights are removed",
               "Remove weights of trained networks by signal-to-noise, by size and at random, and score the mean "
               "network and averaged draws; draw the densities of weights and of their signal-to-noise."),
+    "questions": (*_of("questions"), "four questions about the prior, temperature, minibatch weights and SGD",
+                  "Train the same network on MNIST in several ways, never with the test images, measure what Adam makes "
+                  "of each minibatch weight, check it on a model whose posterior is known, and say what came out."),
     "gradcheck": (_gradcheck_arguments, _gradcheck, "every hand-written gradient against finite differences",
                   "Check every kernel, reference.py, and the training path, serial and parallel, for each prior, "
                   "likelihood, activation, minibatch weight and way of putting the noise in, by Ridders' extrapolated "

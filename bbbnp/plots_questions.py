@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bbbnp.plots import BLUE, GREY, INK, ORANGE, _figure
+from bbbnp.plots import BLUE, GREY, INK, ORANGE, drawing
 
 SHORT = {  # rows of the first figure, from top to bottom
     "gaussian_uniform": "Gaussian", "gaussian_geometric": "Gaussian, geom.", "mixture_uniform": "mixture",
@@ -46,7 +46,7 @@ def outcomes(result, path=None):
     matplotlib.figure.Figure
         7 inches wide, its text 15 pt.
     """
-    with _figure(path, 5.4) as figure:
+    with drawing(path, 5.4) as figure:
         error, nll, sigma = figure.subplots(1, 3, sharey=True, width_ratios=(3, 3, 4))
         _scores(error, result, ("error_mean_network", "error_averaged"), "error, %")
         _scores(nll, result, ("nll",), "NLL, nats")
@@ -124,7 +124,7 @@ def mechanism(result, path=None):
 
     Parameters are those of `outcomes`; returned is the figure, 7 inches wide, its text 15 pt.
     """
-    with _figure(path, 6.6) as figure:
+    with drawing(path, 6.6) as figure:
         for axes, draw in zip(figure.subplots(2, 1), (_idle_tracks, _effective)):
             draw(axes, result)
             if axes.get_legend_handles_labels()[0]:

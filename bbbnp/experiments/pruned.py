@@ -8,7 +8,7 @@ import numpy as np
 
 from bbbnp import metrics
 from bbbnp.experiments import mnist
-from bbbnp.pruning import CRITERIA, prune, signal_to_noise
+from bbbnp.pruning import CRITERIA, log10_signal_to_noise, prune
 
 REMOVED = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
 DRAWS = 10
@@ -20,7 +20,7 @@ def errors(model, x, y, *, removed=REMOVED, draws=DRAWS, seed=0):
     labels = np.searchsorted(model.classes_, y)
     for criterion in CRITERIA:
         for part in removed:
-            pruned = prune(model, part, criterion, seed=seed)
+            pruned = prune(model, part, criterion=criterion, seed=seed)
             for prediction, number in (("mean", 0), ("averaged", draws)):
                 p = pruned.predict_distribution(x, draws=number).mean
                 yield {"criterion": criterion, "removed": part, "prediction": prediction,
@@ -37,7 +37,7 @@ def densities(model, bins=200):
     found |= {"deviation_mu": float(mu.std()), "deviation_w": float(w.std()), "size": mu.size}
     if not sigma.any():
         return found
-    log_ratio = np.log10(np.maximum(signal_to_noise(model), 1e-12))
+    log_ratio = log10_signal_to_noise(model.mu_, model.rho_)
     ratio_edges = np.linspace(-5, 2, bins + 1)
     return found | {"ratio_edges": ratio_edges.tolist(), "ratio": np.histogram(log_ratio, ratio_edges)[0].tolist(),
                     "ratio_quantiles": {str(q): float(np.quantile(log_ratio, q)) for q in QUANTILES}}
