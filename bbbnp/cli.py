@@ -220,16 +220,16 @@ COMMANDS = {
                    "figure and its numbers. Vary anything: fewer points, another prior, no temperature, and look."),
     "mnist": (*_of("mnist_command", "mnist_arguments", "run_mnist"),
               "Table 1 and Figure 2: one network on MNIST, the search of its settings, all",
-              "Train a network on MNIST in a folder, with checkpoints: Ctrl-C at any time, and --resume goes on to "
-              "the same bits. With --grid, choose settings on validation data; with --table1, train every cell with them; "
-              "with --collect, write the table and the figure. Options that are left out have the method's defaults."),
+              "Train a network on MNIST in a folder, with checkpoints: Ctrl-C at any time, and --resume goes on "
+              "to the same bits. With --grid, choose settings on validation data; with --table1, train every cell with "
+              "them; with --collect, write the table and the figure. What is left out has the method's default."),
     "prune": (*_of("mnist_command", "prune_arguments", "run_prune"),
               "Table 2, Figures 3 and 4: the error when most weights are removed",
               "Remove weights of trained networks by signal-to-noise, by size and at random, and score the mean "
               "network and averaged draws; draw the densities of weights and of their signal-to-noise."),
     "questions": (*_of("questions"), "four questions about the prior, temperature, minibatch weights and SGD",
-                  "Train the same network on MNIST in several ways, never with the test images, measure what Adam makes "
-                  "of each minibatch weight, check it on a model whose posterior is known, and say what came out."),
+                  "Train the same network on MNIST in several ways, never with the test images, measure what Adam "
+                  "makes of each minibatch weight, check it on a model with a known posterior, and say what comes out."),
     "gradcheck": (_gradcheck_arguments, _gradcheck, "every hand-written gradient against finite differences",
                   "Check every kernel, reference.py, and the training path, serial and parallel, for each prior, "
                   "likelihood, activation, minibatch weight and way of putting the noise in, by Ridders' extrapolated "

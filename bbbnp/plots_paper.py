@@ -5,7 +5,7 @@ Every function takes what a command wrote and where to write a PNG, and returns 
 
 import numpy as np
 
-from bbbnp.experiments import paper
+from bbbnp import paper
 from bbbnp.plots import BLUE, GREY, INK, ORANGE, drawing
 
 NAMES = {"sgd": "SGD", "dropout": "dropout", "gaussian": "BBB, Gaussian", "mixture": "BBB, mixture"}

@@ -7,11 +7,11 @@ its test error is that of its last epoch.
 
 import json
 from pathlib import Path
-import statistics
 
 from tqdm import tqdm
 
-from bbbnp.experiments import mnist, mnist_grid, paper
+from bbbnp import paper
+from bbbnp.experiments import mnist, mnist_grid, results
 
 EPOCHS = {400: 80, 800: 40, 1200: 30}
 SEEDS = {("mixture", 400): 5}  # other cells have one
@@ -72,8 +72,7 @@ def cells_of(records):
 
 def spread(records, name):
     """Mean of a number over seeds, and its standard error, None for one seed."""
-    values = [record[name] for record in records]
-    return statistics.mean(values), statistics.stdev(values) / len(values)**0.5 if len(values) > 1 else None
+    return results.mean_error(record[name] for record in records)
 
 
 def table(records):

@@ -2,7 +2,7 @@
 
 import statistics
 
-from scipy import stats
+from bbbnp.experiments import results
 
 LABELS = {
     "mixture_uniform": "mixture, uniform", "mixture_geometric": "mixture, geometric",
@@ -20,17 +20,11 @@ def of(result, case, value):
     return {run["seed"]: read(run) for run in result["runs"] if run["case"] == case and "diverged" not in run}
 
 
-def mean_error(values):
-    """Mean and standard error; the error is None for one value."""
-    values = list(values)
-    return statistics.mean(values), statistics.stdev(values) / len(values)**0.5 if len(values) > 1 else None
-
-
 def shown(values, digits=2):
     """Mean ± standard error as text."""
     if not values:
         return "diverged"
-    mean, error = mean_error(values)
+    mean, error = results.mean_error(values)
     return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
@@ -44,7 +38,8 @@ def difference(result, a, b, key):
     apart = [left[seed] - right[seed] for seed in left if seed in right]
     if not apart:
         return None
-    mean, error = mean_error(apart)
+    from scipy import stats  # not above: it takes a second to import
+    mean, error = results.mean_error(apart)
     return mean, error, error if error is None else error * float(stats.t.ppf(0.975, len(apart) - 1))
 
 

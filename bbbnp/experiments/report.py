@@ -169,7 +169,8 @@ def run(readme, results, *, check):
     readme, results = Path(readme), Path(results)
     stale = _fill(readme, check, equations=equations(readme), results=regression(results), speed=speed(results),
                   estimators=estimators(results), table1=report_mnist.table1(results),
-                  table2=report_mnist.table2(results))
+                  **{name: getattr(report_mnist, name)(results)
+                     for name in ("table2", "uncertainty", "questions")})
     return int(_fill(readme.parent / "notebooks" / "KERNELS.md", check, story=story(results)) or stale)
 
 

@@ -2,7 +2,8 @@
 
 import json
 
-from bbbnp.experiments import paper
+from bbbnp import paper
+from bbbnp.experiments import questions_text
 from bbbnp.experiments.mnist_table import cells_of, spread
 
 NAMES = {"sgd": "SGD", "dropout": "dropout", "gaussian": "Bayes by Backprop, Gaussian prior",
@@ -66,6 +67,33 @@ def comment(cells):
         (better if ours <= there else worse).append(f"{NAMES[method]} at {hidden} ({ours:.2f} against {there:.2f})")
     return (f"By the better of the two predictions, at or below the paper's number: {', '.join(better) or 'none'}. "
             f"Above it: {', '.join(worse) or 'none'}.")
+
+
+def uncertainty(results):
+    """How much to believe each method, as Markdown: the scores by method, and where Bayes by Backprop is worse."""
+    from bbbnp.experiments import uncertainty as study
+    result = read(results, "mnist_uncertainty")
+    if not result:
+        return ""
+    of = {}
+    for record in result["records"]:
+        of.setdefault((record["hidden"], record["method"]), []).append(record)
+    text = ["**How much to believe it**", "",
+            "| | " + " | ".join(f"{NAMES[method]}, {hidden}" for hidden, method in of) + " |",
+            "|---" * (1 + len(of)) + "|"]
+    for name, form, _, value in study.columns(result):
+        cells = [[value(record) for record in records] for records in of.values()]
+        text.append(f"| {name} | " + " | ".join(
+            "none" if None in cell else form.format(sum(cell) / len(cell)) for cell in cells) + " |")
+    text += ["", *study.comment(result).splitlines(), ""]
+    text += [f"{name} is left out: its files were not there." for name in result["left_out"]]
+    return "\n".join([*text, f"{result['note']} ([all numbers](pictures/mnist_uncertainty.json))"])
+
+
+def questions(results):
+    """The four questions and their answers."""
+    result = read(results, "mnist_questions")
+    return questions_text.comment(result) if result else ""
 
 
 def table2(results):

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 import platform
+import statistics
 import tempfile
 
 import bbbnp
@@ -30,6 +31,12 @@ def write(path, result, *, seed, settings, wall_time_s):
     temporary = Path(path).with_suffix(".part")
     temporary.write_text(json.dumps({**head, **result}, indent=1) + "\n")
     os.replace(temporary, path)
+
+
+def mean_error(values):
+    """Mean and standard error; the error is None for one value."""
+    values = list(values)
+    return statistics.mean(values), statistics.stdev(values) / len(values)**0.5 if len(values) > 1 else None
 
 
 def machine():
