@@ -229,7 +229,7 @@ COMMANDS = {
               "network and averaged draws; draw the densities of weights and of their signal-to-noise."),
     "questions": (*_of("questions"), "four questions about the prior, temperature, minibatch weights and SGD",
                   "Train the same network on MNIST in several ways, never with the test images, measure what Adam "
-                  "makes of each minibatch weight, check it on a model with a known posterior, and say what comes out."),
+                  "makes of each minibatch weight, check it on a model of known posterior, and say what comes out."),
     "gradcheck": (_gradcheck_arguments, _gradcheck, "every hand-written gradient against finite differences",
                   "Check every kernel, reference.py, and the training path, serial and parallel, for each prior, "
                   "likelihood, activation, minibatch weight and way of putting the noise in, by Ridders' extrapolated "

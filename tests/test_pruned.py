@@ -1,0 +1,66 @@
+"""Table 2 and the densities of Figures 3 and 4, on small networks in place of those on MNIST."""
+
+import json
+
+import numpy as np
+import pytest
+
+import bbbnp
+from bbbnp import cli, metrics
+from bbbnp.experiments import mnist, pruned
+
+REMOVED = (0.0, 0.5, 0.98)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folders of two trained runs, the data they were scored on, and the patch that has these in place of MNIST."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    x = (rng.normal(size=(200, 4)) + 1.5 * y[:, None]).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "load_split", lambda held_out, data_dir=None: (x[:150], y[:150], x[150:], y[150:]))
+        folder = tmp_path_factory.mktemp("runs")
+        for method in ("mixture", "sgd"):
+            mnist.run(folder / method, mnist.settings_of(method, hidden=6, epochs=8), progress=False)
+        yield folder, x[150:], y[150:]
+
+
+def test_errors_are_those_of_the_pruned_network(runs):
+    folder, x, y = runs
+    model = mnist.load_run(folder / "mixture")[1]
+    records = list(pruned.errors(model, x, y, removed=REMOVED, draws=3))
+    assert len(records) == 3 * len(REMOVED) * 2
+    for record in records:
+        smaller = bbbnp.prune(model, record["removed"], criterion=record["criterion"])
+        p = smaller.predict_distribution(x, draws=3 * (record["prediction"] == "averaged")).mean
+        assert record["test_error"] == metrics.error_rate(p, y)
+    untouched = {r["test_error"] for r in records if r["removed"] == 0 and r["prediction"] == "mean"}
+    assert untouched == {metrics.error_rate(model.predict_distribution(x, draws=0).mean, y)}
+
+
+def test_densities_count_every_weight_in_sight_once(runs):
+    model = mnist.load_run(runs[0] / "mixture")[1]
+    found = pruned.densities(model)
+    mu = model.mu_.astype(float)
+    assert sum(found["mu"]) == np.sum(np.abs(mu) <= 0.25) and found["size"] == mu.size
+    assert found["deviation_mu"] == mu.std() < found["deviation_w"]
+    ratio = np.log10(np.abs(mu) / model.sigma_)
+    assert sum(found["ratio"]) == np.sum((ratio >= -5) & (ratio <= 2))
+    assert found["ratio_quantiles"]["0.5"] == pytest.approx(np.median(ratio), abs=1e-6)
+    assert "ratio" not in pruned.densities(mnist.load_run(runs[0] / "sgd")[1])
+
+
+def test_the_command_writes_tables_and_figures_and_saves_networks(runs, tmp_path, capsys):
+    folders = [str(runs[0] / name) for name in ("mixture", "sgd")]
+    assert cli.main(["prune", *folders, "--draws", "2", "--out", str(tmp_path)]) == 0
+    records = json.loads((tmp_path / "mnist_table2.json").read_text())
+    assert len(records) == 3 * len(pruned.REMOVED) * 2 and {r["method"] for r in records} == {"mixture"}
+    assert {"hidden", "seed", "criterion", "removed", "prediction", "test_error"} < set(records[0])
+    assert "98%" in capsys.readouterr().out.splitlines()[0]
+    for name in ("mnist_table2", "mnist_weight_histogram", "mnist_snr"):
+        assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+    assert cli.main(["prune", folders[0], "--save", "0.9"]) == 0
+    saved = bbbnp.load(runs[0] / "mixture/pruned.npz")
+    assert np.sum(saved.sigma_ == 0) == round(0.9 * saved.mu_.size)
+    assert cli.main(["prune", str(tmp_path)]) == 1 and "holds no trained run" in capsys.readouterr().err
