@@ -227,6 +227,9 @@ COMMANDS = {
               "Table 2, Figures 3 and 4: the error when most weights are removed",
               "Remove weights of trained networks by signal-to-noise, by size and at random, and score the mean "
               "network and averaged draws; draw the densities of weights and of their signal-to-noise."),
+    "uncertainty": (*_of("uncertainty"), "how much to believe each network trained on MNIST",
+                    "Score and calibrate the networks of run folders, reject what they doubt, show them images of no "
+                    "digit and one digit turned upside down, and say where Bayes by Backprop is worse."),
     "questions": (*_of("questions"), "four questions about the prior, temperature, minibatch weights and SGD",
                   "Train the same network on MNIST in several ways, never with the test images, measure what Adam "
                   "makes of each minibatch weight, check it on a model of known posterior, and say what comes out."),

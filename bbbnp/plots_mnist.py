@@ -5,7 +5,7 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bbbnp.plots import BLUE, GREY, INK, ORANGE, PALE, _figure
+from bbbnp.plots import BLUE, GREY, INK, ORANGE, PALE, drawing
 
 LINES = {  # name, line, colour and marker of each method: told apart in grey
     "sgd": ("SGD", ":", INK, "s"), "dropout": ("dropout", "-", GREY, "^"), "gaussian": ("Gaussian", "--", ORANGE, "D"),
@@ -89,7 +89,7 @@ def reliability(result, path=None):
         7 inches wide, its text 15 pt.
     """
     groups = _shown(result)
-    with _figure(path, 4.3) as figure:
+    with drawing(path, 4.3) as figure:
         calibration, kept = figure.subplots(1, 2)
         calibration.plot((0, 1), (0, 1), color=GREY, linewidth=1, zorder=0)
         for method, records in groups.items():
@@ -132,7 +132,7 @@ def doubt(result, path=None):
     sets = [name for name in DATA if name in result["records"][0]["entropy"]]
     rows = [(name, kind) for name in sets[1:] for kind in SCORES]
     heights = [0.5 * len(sets), 0.5 * len(sets), *([0.3 * len(rows)] if rows else [])]
-    with _figure(path, 2 + 1.7 * sum(heights)) as figure:
+    with drawing(path, 2 + 1.7 * sum(heights)) as figure:
         panels = figure.subplots(len(heights), 1, height_ratios=heights)
         _boxes(panels[0], groups, "entropy", sets)
         panels[0].set_xlabel("predictive entropy $H$, nats")
@@ -159,7 +159,7 @@ def turned(result, path=None):
     are those of `reliability`.
     """
     digit, angles, groups = result["digit"], result["angles"], _shown(result)
-    with _figure(path, 7.4) as figure:
+    with drawing(path, 7.4) as figure:
         panels = figure.subplots(4, 1, sharex=True, height_ratios=(1.15, 2, 2, 2))
         panels[0].set_axis_off()
         for angle, picture in zip(digit["angles"], digit["pictures"]):
