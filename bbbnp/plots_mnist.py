@@ -5,7 +5,7 @@ from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bbbnp.plots import BLUE, GREY, INK, ORANGE, PALE, drawing
+from bbbnp.plots import BLUE, GREY, INK, ORANGE, drawing
 
 LINES = {  # name, line, colour and marker of each method: told apart in grey
     "sgd": ("SGD", ":", INK, "s"), "dropout": ("dropout", "-", GREY, "^"), "gaussian": ("Gaussian", "--", ORANGE, "D"),
@@ -140,14 +140,15 @@ def doubt(result, path=None):
         panels[1].set_xlabel("mutual information $I$ of label and weights, nats")
         for place, (name, kind) in enumerate(rows):
             for method, records in (groups if kind == "entropy" else _with_doubt(groups)).items():
-                apart = 0.14 * (list(groups).index(method) - (len(groups) - 1) / 2)  # values can be close
+                apart = 0.22 * (list(groups).index(method) - (len(groups) - 1) / 2)  # values can be close
                 area = _mean(records, lambda r: r["auroc"][name][kind])
-                _line(panels[2], method, area, place + apart, markersize=8)
+                _line(panels[2], method, area, place + apart, markersize=7)
         if rows:
             panels[2].set_yticks(range(len(rows)), [f"{DATA[name]}, {SCORES[kind]}" for name, kind in rows])
-            panels[2].set(ylim=(len(rows) - 0.4, -0.6), xlabel="AUROC")
+            panels[2].set(ylim=(len(rows) - 0.5, -0.5), xlabel="AUROC")
             panels[2].locator_params(axis="x", nbins=6)
-            panels[2].grid(axis="y", color=PALE)
+            for place in range(1, len(rows)):
+                panels[2].axhline(place - 0.5, color=GREY, linewidth=0.8)
         _legend(figure, groups, boxes=True)
     return figure
 

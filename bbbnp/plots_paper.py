@@ -7,10 +7,7 @@ import numpy as np
 
 from bbbnp import paper
 from bbbnp.plots import BLUE, GREY, INK, ORANGE, drawing
-
-NAMES = {"sgd": "SGD", "dropout": "dropout", "gaussian": "BBB, Gaussian", "mixture": "BBB, mixture"}
-STYLES = {"sgd": (ORANGE, ":"), "dropout": (GREY, "-"), "gaussian": (INK, "-."), "mixture": (BLUE, "-")}
-MARKERS = {"sgd": "^", "dropout": "s", "gaussian": "D", "mixture": "o"}
+from bbbnp.plots_mnist import LINES
 
 
 def learning_curves(records, path=None, hidden=None):
@@ -21,15 +18,15 @@ def learning_curves(records, path=None, hidden=None):
     hidden = hidden or max(record["hidden"] for record in records)
     with drawing(path, 4.8) as drawn:
         axes = drawn.subplots()
-        for method, (colour, line) in STYLES.items():
+        for method, (name, line, colour, marker) in LINES.items():
             runs = [r["curve"] for r in records if (r["method"], r["hidden"]) == (method, hidden)]
             if runs:
                 epochs = [look["epoch"] for look in runs[0]]
                 error = np.mean([[look["error_mean_network"] for look in run] for run in runs], axis=0)
-                axes.plot(epochs, error, line, color=colour, linewidth=2, label=NAMES[method])
+                axes.plot(epochs, error, line, color=colour, linewidth=2, label=name)
             if method in paper.FIGURE_2:
-                axes.plot(paper.EPOCHS[:len(paper.FIGURE_2[method])], paper.FIGURE_2[method], MARKERS[method],
-                          color=colour, fillstyle="none", markersize=8, mew=1.5, label=f"{NAMES[method]}, paper")
+                axes.plot(paper.EPOCHS[:len(paper.FIGURE_2[method])], paper.FIGURE_2[method], marker,
+                          color=colour, fillstyle="none", markersize=8, mew=1.5, label=f"{name}, paper")
         axes.set(xscale="log", ylim=(0.8, 2.6), xlabel="epochs", ylabel=f"test error in %, {hidden} units")
         axes.set_xticks((1, 10, 100, 600), ("1", "10", "100", "600"))
         drawn.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="small", handlelength=1.6)
@@ -50,14 +47,14 @@ def weight_histogram(weights, path=None):
     with drawing(path, 4.6) as drawn:
         axes = drawn.subplots()
         for method, record in _widest(weights).items():
-            colour, line = STYLES[method]
+            name, line, colour, marker = LINES[method]
             edges, counts = np.array(record["edges"]), np.array(record["w"])
             density = counts / record["size"] / np.diff(edges)
             axes.plot((edges[1:] + edges[:-1]) / 2, density, line, color=colour, linewidth=2,
-                      label=f"{NAMES[method]}: deviation {record['deviation_w']:.3f}")
+                      label=f"{name}: deviation {record['deviation_w']:.3f}")
             if method in paper.FIGURE_3:
                 deviation, peak = paper.FIGURE_3[method]
-                axes.plot(0, peak, MARKERS[method], color=colour, fillstyle="none", markersize=9, mew=1.5,
+                axes.plot(0, peak, marker, color=colour, fillstyle="none", markersize=9, mew=1.5,
                           label=f"its peak in the paper: {deviation:.3f}")
         axes.set(xlim=(-0.2, 0.2), yscale="log", ylim=(0.1, None), xlabel="weight", ylabel="density")
         drawn.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="x-small", handlelength=1.6)
@@ -71,10 +68,10 @@ def signal_to_noise(weights, path=None):
         for method, record in _widest(weights).items():
             if "ratio" not in record:
                 continue
-            colour, line = STYLES[method]
+            name, line, colour, marker = LINES[method]
             edges, counts = np.array(record["ratio_edges"]), np.array(record["ratio"])
             density.plot((edges[1:] + edges[:-1]) / 2, counts / record["size"] / np.diff(edges), line, color=colour,
-                         linewidth=2, label=NAMES[method])
+                         linewidth=2, label=name)
             below.plot(edges[1:], np.cumsum(counts) / record["size"], line, color=colour, linewidth=2)
         below.plot(list(paper.FIGURE_4.values()), list(paper.FIGURE_4), "o", color=INK, fillstyle="none", markersize=8,
                    mew=1.5, label="paper, mixture")

@@ -48,3 +48,26 @@ def assert_same_bits():
             assert one.dtype == other.dtype
             np.testing.assert_array_equal(one, other)
     return check
+
+
+@pytest.fixture
+def uncertainty_result():
+    """Make a result of `experiments.uncertainty.run` with 4x4 pictures, one record for each (method, hidden)."""
+    def make(*cells, sets=("mnist", "notmnist")):
+        records = []
+        for method, hidden in cells:
+            point = method == "sgd"
+            scores = {name: {"mean": 0.2, "quantiles": [0.0, 0.1, 0.2, 0.3, 0.4]} for name in sets}
+            records.append({
+                "method": method, "hidden": hidden, "seed": 0, "epochs": 1, "draws": 0 if point else 5, "error": 2.0,
+                "nll": 0.1, "brier": 0.05, "ece": 0.01, "entropy": scores, "mutual_information": scores,
+                "reliability": {"confidence": [None, 0.6, 0.9], "accuracy": [None, 0.5, 0.95], "count": [0, 40, 60]},
+                "rejection": {"rejected": [0, 1, 2, 5, 10, 20, 50], "error": [2.0, 1.9, 1.8, 1.5, 1.0, 0.5, 0.0]},
+                "auroc": {name: {"entropy": 0.8, "mutual_information": None if point else 0.9} for name in sets[1:]},
+                "turned": {"p_true": [0.9, 0.1, 0.5], "winner": [1, 7, 1], "p_winner": [0.9, 0.9, 0.5],
+                           "entropy": [0.1, 0.3, 1.0], "mutual_information": [0.0, 0.0 if point else 0.2, 0.0]}})
+        return {"draws": 5, "note": "A point.", "quantiles": [0.05, 0.25, 0.5, 0.75, 0.95], "angles": [0, 90, 180],
+                "left_out": {} if "fashion-mnist" in sets else {"fashion-mnist": "it is not there"},
+                "digit": {"label": 1, "index": 2, "chosen": "the first", "angles": [0, 180],
+                          "pictures": [bytes(range(16)).hex()] * 2}, "records": records}
+    return make
