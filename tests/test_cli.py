@@ -97,7 +97,7 @@ def test_report_of_noise_that_depends_on_x_and_of_a_foreign_file(tmp_path):
 
 def test_gradcheck_prints_and_writes_its_table(tmp_path, capsys, monkeypatch):
     from bbbnp import gradcheck_cases
-    for name in ("path_rows", "estimator_rows"):
+    for name in ("path_rows", "estimator_rows", "network_rows"):
         monkeypatch.setattr(gradcheck_cases, name, lambda hidden: iter(()))
     assert run("gradcheck", "--json", tmp_path / "g.json") == 0
     written = json.loads((tmp_path / "g.json").read_text())
