@@ -119,12 +119,14 @@ def kept(z, drop, seed, stream, step, draw, start=0):
     As `normals`: a word each, so that the chance is right to 2^-32.
     """
     least, whole = u64(drop * 4294967296.0), z.dtype.type(1 / (1 - drop))
-    none = z.dtype.type(0)
-    for i in range(0, z.size, 4):
-        four = words((start + i) // 4, seed, stream, step, draw)
-        part = z[i:min(i + 4, z.size)]
-        for j in range(part.size):
-            part[j] = none if four[j] < least else whole  # E25
+    none, first, blocks = z.dtype.type(0), start // 4, z.size // 4
+    for i in range(blocks):
+        a, b, c, d = words(first + i, seed, stream, step, draw)
+        z[4 * i], z[4 * i + 1] = none if a < least else whole, none if b < least else whole  # E25
+        z[4 * i + 2], z[4 * i + 3] = none if c < least else whole, none if d < least else whole
+    rest = words(first + blocks, seed, stream, step, draw)
+    for i in range(z.size - 4 * blocks):
+        z[4 * blocks + i] = none if rest[i] < least else whole
 
 
 @kernel
