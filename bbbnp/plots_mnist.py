@@ -131,7 +131,7 @@ def doubt(result, path=None):
     groups = _shown(result)
     sets = [name for name in DATA if name in result["records"][0]["entropy"]]
     rows = [(name, kind) for name in sets[1:] for kind in SCORES]
-    heights = [0.5 * len(sets), 0.5 * len(sets), *([0.3 * len(rows)] if rows else [])]
+    heights = [0.5 * len(sets), 0.5 * len(sets), *([0.38 * len(rows)] if rows else [])]
     with drawing(path, 2 + 1.7 * sum(heights)) as figure:
         panels = figure.subplots(len(heights), 1, height_ratios=heights)
         _boxes(panels[0], groups, "entropy", sets)

@@ -15,15 +15,16 @@ COLOURS = ("sgd", "dropout", "gaussian", "mixture")
 
 
 class Scripted:
-    """Two classes; two draws of the weights that agree on dark images, and with less conviction differ on others."""
+    """Two classes; two draws of the weights that agree on dark images and differ on others."""
 
     posterior, classes_ = "diagonal", np.array([3, 8])
 
     def __init__(self):
-        self.rows = []
+        self.rows, self.draws = [], []
 
     def predict_distribution(self, x, *, draws):
         self.rows.append(len(x))
+        self.draws.append(draws)
         bright = x.mean(axis=1)
         sure = np.stack([np.full_like(bright, 5), -5 + bright])
         return ClassDistribution(np.stack([sure.T, np.where(bright > 0, sure[::-1], sure).T]), "categorical")
@@ -73,7 +74,10 @@ def test_images_are_taken_so_many_at_a_time(monkeypatch, classifier):
     for one, other in zip(whole, uncertainty.doubts(model, x, 4)):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
     uncertainty.doubts(scripted, x, 4)
-    assert scripted.rows == [5, 5, 2]
+    assert scripted.rows == [5, 5, 2] and scripted.draws == [4] * 3
+    scripted.posterior = "point"
+    uncertainty.doubts(scripted, x[:1], 4)
+    assert scripted.draws[-1] == 0  # the same answer four times would be a waste
     p, entropy, mutual = whole
     np.testing.assert_allclose(entropy, -(p * np.log(p)).sum(axis=1))
     assert (mutual > 0).all() and (mutual < entropy).all()

@@ -271,6 +271,7 @@ def _run(options):
     print(table(result))
     print(comment(result))
     settings = {"draws": options.draws, "digit": options.digit, "runs": [folder.name for folder in options.folders]}
+    result["left_out"] = dict.fromkeys(result["left_out"], "its files were not there")  # errors name folders
     results.write(out / "mnist_uncertainty.json", result, seed=sorted({r["seed"] for r in result["records"]}),
                   settings=settings, wall_time_s=time.perf_counter() - begun)
     for name in ("reliability", "doubt", "turned"):
