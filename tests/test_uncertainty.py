@@ -197,7 +197,7 @@ def test_run_folders_are_assessed_written_and_drawn(tiny_mnist, tmp_path, capsys
     assert uncertainty._run(options) == 0
     result = json.loads((tmp_path / "new" / "mnist_uncertainty.json").read_text())
     assert result["settings"] == {"draws": 3, "digit": 1, "runs": list(COLOURS)} and result["seed"] == [0]
-    assert result["left_out"] == {"fashion-mnist": "not there"} and result["digit"]["index"] == 3
+    assert result["left_out"] == {"fashion-mnist": "its files were not there"} and result["digit"]["index"] == 3
     assert bytes.fromhex(result["digit"]["pictures"][0]) == tiny_mnist[3].tobytes()
     for folder, record in zip(folders, result["records"], strict=True):
         reported = json.loads((folder / "result.json").read_text())
