@@ -11,6 +11,7 @@ import pytest
 from bbbnp import BayesRegressor, threads
 from bbbnp.architecture import Architecture
 from bbbnp.kernels import hotloop
+from bbbnp.kernels.draw import WEIGHTS, Draw
 from bbbnp.kernels.elbo import Parameters
 
 COMPILED = pytest.mark.skipif(
@@ -97,6 +98,7 @@ def test_predictions_of_one_and_two_threads_have_the_same_bits(pieces):
     samples = np.zeros((2, 5, 13, 2), np.float32)
     for number, out in enumerate(samples, start=1):
         ws = architecture.workspace(4, np.float32, **pieces)
-        threads.predict_draws(out, Parameters(mu, mu - 2, mu[:0]), architecture.network, x, 7, ws, threads=number)
+        threads.predict_draws(out, Parameters(mu, mu - 2, mu[:0]), architecture.network, x,
+                              Draw(WEIGHTS, 7, 0, 0, 1), ws, threads=number)
     np.testing.assert_array_equal(*samples)
     assert samples.std(axis=1).min() > 0
