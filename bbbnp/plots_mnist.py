@@ -18,10 +18,10 @@ LEAST = 1e-4  # nats: what is less is drawn there, on a logarithmic axis
 FEW = 20  # a bin with fewer images has an accuracy of no meaning
 
 
-def _shown(result):
+def shown(records):
     """Records by method, of the width that most methods have (of two such the larger): only these are comparable."""
     methods = {}
-    for record in result["records"]:
+    for record in records:
         methods.setdefault(record["hidden"], {}).setdefault(record["method"], []).append(record)
     width = max(methods, key=lambda hidden: (len(methods[hidden]), hidden))
     return {method: methods[width][method] for method in LINES if method in methods[width]}
@@ -88,7 +88,7 @@ def reliability(result, path=None):
     matplotlib.figure.Figure
         7 inches wide, its text 15 pt.
     """
-    groups = _shown(result)
+    groups = shown(result["records"])
     with drawing(path, 4.3) as figure:
         calibration, kept = figure.subplots(1, 2)
         calibration.plot((0, 1), (0, 1), color=GREY, linewidth=1, zorder=0)
@@ -128,7 +128,7 @@ def doubt(result, path=None):
     Quantiles (5, 25, 50, 75 and 95 % of the images) are on a logarithmic axis; below LEAST they are drawn at its end.
     Parameters, and what is returned, are those of `reliability`.
     """
-    groups = _shown(result)
+    groups = shown(result["records"])
     sets = [name for name in DATA if name in result["records"][0]["entropy"]]
     rows = [(name, kind) for name in sets[1:] for kind in SCORES]
     heights = [0.5 * len(sets), 0.5 * len(sets), *([0.38 * len(rows)] if rows else [])]
@@ -159,7 +159,7 @@ def turned(result, path=None):
     Mutual information is on a logarithmic axis; below LEAST it is drawn at its end. Parameters, and what is returned,
     are those of `reliability`.
     """
-    digit, angles, groups = result["digit"], result["angles"], _shown(result)
+    digit, angles, groups = result["digit"], result["angles"], shown(result["records"])
     with drawing(path, 7.4) as figure:
         panels = figure.subplots(4, 1, sharex=True, height_ratios=(1.15, 2, 2, 2))
         panels[0].set_axis_off()

@@ -7,19 +7,20 @@ import numpy as np
 
 from bbbnp import paper
 from bbbnp.plots import BLUE, GREY, INK, ORANGE, drawing
-from bbbnp.plots_mnist import LINES
+from bbbnp.plots_mnist import LINES, shown
 
 
-def learning_curves(records, path=None, hidden=None):
+def learning_curves(records, path=None):
     """Draw test error against epochs, mean of the seeds, and the paper's digitised curves as open markers (Figure 2).
 
-    `records` are those of Table 1; `hidden` is the width, 1200 or the widest there is.
+    `records` are those of Table 1, of which the width is drawn that most methods have, the largest such.
     """
-    hidden = hidden or max(record["hidden"] for record in records)
+    found = shown(records)
+    hidden = next(iter(found.values()))[0]["hidden"]
     with drawing(path, 4.8) as drawn:
         axes = drawn.subplots()
         for method, (name, line, colour, marker) in LINES.items():
-            runs = [r["curve"] for r in records if (r["method"], r["hidden"]) == (method, hidden)]
+            runs = [record["curve"] for record in found.get(method, [])]
             if runs:
                 epochs = [look["epoch"] for look in runs[0]]
                 error = np.mean([[look["error_mean_network"] for look in run] for run in runs], axis=0)
@@ -33,20 +34,19 @@ def learning_curves(records, path=None, hidden=None):
     return drawn
 
 
-def _widest(weights):
-    """Records of the widest network that there is, by method."""
-    hidden = max(record["hidden"] for record in weights)
-    return {r["method"]: r for r in reversed(weights) if r["hidden"] == hidden}
+def _first(weights):
+    """One record a method, of the width that most methods have."""
+    return {method: records[0] for method, records in shown(weights).items()}
 
 
 def weight_histogram(weights, path=None):
     """Draw the density of the trained weights, of Bayes by Backprop one draw; the paper's peaks as markers (Figure 3).
 
-    `weights` are records with `edges` and counts; those of the widest network are drawn.
+    `weights` are records with `edges` and counts; one is drawn for each method, of the width that most have.
     """
     with drawing(path, 4.6) as drawn:
         axes = drawn.subplots()
-        for method, record in _widest(weights).items():
+        for method, record in _first(weights).items():
             name, line, colour, marker = LINES[method]
             edges, counts = np.array(record["edges"]), np.array(record["w"])
             density = counts / record["size"] / np.diff(edges)
@@ -65,7 +65,7 @@ def signal_to_noise(weights, path=None):
     """Draw density and distribution function of log10 |mu|/sigma, the paper's quantiles as markers (Figure 4)."""
     with drawing(path, 6.4) as drawn:
         density, below = drawn.subplots(2, 1, sharex=True)
-        for method, record in _widest(weights).items():
+        for method, record in _first(weights).items():
             if "ratio" not in record:
                 continue
             name, line, colour, marker = LINES[method]
@@ -102,8 +102,9 @@ def pruning(records, path=None):
                           markersize=6, label=criterion)
             axes.plot([100 * (1 - part) for part in paper.TABLE_2], list(paper.TABLE_2.values()), "x", color=ORANGE,
                       markersize=9, mew=2, label="paper")
-            axes.set(xscale="log", ylim=(1, 3), xlabel="% of the weights left", title=title)
+            axes.set(xscale="log", yscale="log", ylim=(1, 100), xlabel="% of the weights left", title=title)
             axes.set_xticks((1, 5, 25, 100), ("1", "5", "25", "100"))
+            axes.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()
             axes.invert_xaxis()
         panels[0].set_ylabel(f"test error in %, {hidden} units")
