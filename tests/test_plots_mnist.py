@@ -35,10 +35,10 @@ def test_no_two_methods_are_drawn_alike_in_grey():
 
 def test_only_networks_of_one_width_are_compared(uncertainty_result):
     result = uncertainty_result(*ALL, ("sgd", 9), ("mixture", 9))
-    shown = plots_mnist.shown(result)
+    shown = plots_mnist.shown(result["records"])
     assert list(shown) == ["sgd", "dropout", "gaussian", "mixture"]
     assert {r["hidden"] for records in shown.values() for r in records} == {5}
-    larger = plots_mnist.shown(uncertainty_result(("sgd", 5), ("sgd", 9)))
+    larger = plots_mnist.shown(uncertainty_result(("sgd", 5), ("sgd", 9))["records"])
     assert [r["hidden"] for r in larger["sgd"]] == [9]
 
 

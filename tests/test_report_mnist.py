@@ -19,7 +19,7 @@ def test_table_1_has_mean_and_standard_error_and_the_papers_number(tmp_path):
     text = report_mnist.table1(tmp_path)
     assert "| SGD | 800 | 1 | 7 | 1.90 | 1.90 | 1.84 | 0.0500 | 0.0040 |" in text
     assert "| Bayes by Backprop, scale mixture | 400 | 2 | 7 | 1.35 ± 0.05 | 1.40 ± 0.00 | 1.36 |" in text
-    assert "1.5 hours of one core" in text and "pi 0.5, sigma1 1, sigma2 0.0025, geometric minibatch weights" in text
+    assert "1.5 hours of training" in text and "pi 0.5, sigma1 1, sigma2 0.0025, geometric minibatch weights" in text
     assert "at or below the paper's number: Bayes by Backprop, scale mixture at 400 (1.35 against 1.36)." in text
     assert "Above it: SGD at 800 (1.90 against 1.84)." in text
 

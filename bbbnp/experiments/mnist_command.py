@@ -59,7 +59,7 @@ def run_mnist(options):
     elif options.table1:
         mnist_table.run(options.table1, mnist_table.plan(options.search), jobs=options.jobs, data_dir=options.data_dir)
     elif options.collect:
-        _collect(options.collect, results.writable_folder(options.out))
+        _collect(options.collect, options.search, results.writable_folder(options.out))
     else:
         return _one(options)
     return 0
@@ -83,13 +83,16 @@ def _one(options):
     return 0
 
 
-def _collect(folder, out):
+def _collect(folder, search, out):
     """Write Table 1, and draw Figure 2, from the finished runs."""
     from bbbnp import plots_paper
-    records = mnist_table.collect(folder)
+    chosen = mnist_table.searches(search)
+    records = mnist_table.collect(folder, chosen)
     if not records:
         raise ValueError(f"{folder} holds no finished run on all training images: make some with --table1 or --run")
     print(mnist_table.table(records))
+    if chosen:
+        (out / "mnist_search.json").write_text(json.dumps(chosen, indent=1) + "\n")
     (out / "mnist_table1.json").write_text(json.dumps(records, indent=1) + "\n")
     plots_paper.learning_curves(records, out / "mnist_learning_curves.png")
 

@@ -5,6 +5,7 @@ numbers of epochs and seeds were fixed beforehand, by the time a run takes. Each
 its test error is that of its last epoch.
 """
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from bbbnp import paper
 from bbbnp.experiments import mnist, mnist_grid, results
 
-EPOCHS = {400: 80, 800: 40, 1200: 30}
+EPOCHS = {400: 80, 800: 30, 1200: 30}
 SEEDS = {("mixture", 400): 5}  # other cells have one
 
 
@@ -49,14 +50,29 @@ def run(folder, cells, *, jobs=2, data_dir=None, progress=None):
             tqdm.write(f"{name} is done")
 
 
-def collect(folder, search=None):
-    """Records of all finished runs on all the training images in folders of `folder`, sorted; each says its search."""
+def searches(folder):
+    """What each method's search in `folder` cost and chose, for those that are there."""
+    found = {}
+    for method in mnist.METHODS:
+        with contextlib.suppress(FileNotFoundError):
+            found[method] = mnist_grid.summary(folder, method)
+    return found
+
+
+def collect(folder, chosen=()):
+    """Records of all finished runs on all the training images in folders of `folder`, sorted.
+
+    `chosen` is what `searches` returns: a record says whether its settings are those that the search chose.
+    """
     records = []
     for path in sorted(Path(folder).glob("*/result.json")):
         record = json.loads(path.read_text())
         if record["settings"]["held_out"]:
             continue
-        record["selected_on"] = "validation, 10,000 of the training images, at 400 units" if search else "not selected"
+        point = chosen[record["method"]]["best"]["point"] if record["method"] in chosen else None
+        of_search = point is not None and point.items() <= record["settings"].items()
+        record["selected_on"] = ("validation, 10,000 of the training images, at 400 units" if of_search
+                                 else "nothing: the settings were given")
         record["curve"] = [json.loads(line) for line in (path.parent / "log.jsonl").read_text().splitlines()]
         records.append(record)
     return sorted(records, key=lambda r: (list(mnist.METHODS).index(r["method"]), r["hidden"], r["seed"]))
