@@ -53,8 +53,8 @@ def table1(results):
     text += ["", f"Settings chosen on {records[0]['selected_on']}. {chosen}. Trained on all 60,000 images for numbers "
              "of epochs fixed beforehand (the paper's Figure 2 shows 600); the last epoch is reported, whatever it is. "
              f"NLL and ECE are those of {max(r['draws'] for r in records)} averaged draws, ± the standard error over "
-             f"seeds; {hours:.1f} hours of training, with other work beside it ([all numbers](pictures/mnist_table1.json), "
-             f"{records[0]['machine']}).", "", comment(cells)]
+             f"seeds; {hours:.1f} hours of training, with other work beside it ([all numbers]"
+             f"(pictures/mnist_table1.json), {records[0]['machine']}).", "", comment(cells)]
     return "\n".join(text)
 
 
