@@ -93,7 +93,11 @@ def uncertainty(results):
 def questions(results):
     """The four questions and their answers."""
     result = read(results, "mnist_questions")
-    return questions_text.comment(result) if result else ""
+    if not result:
+        return ""
+    return (f"Two layers of {result['hidden']} units, {result['epochs']} epochs, {len(result['seeds'])} seeds: means ± "
+            "standard errors; two numbers are told apart where 0 is outside the 95 % interval of their difference "
+            f"([all numbers](pictures/mnist_questions.json)).\n\n{questions_text.comment(result)}")
 
 
 def table2(results):
