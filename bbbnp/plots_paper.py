@@ -13,9 +13,9 @@ from bbbnp.plots_mnist import LINES, shown
 def learning_curves(records, path=None):
     """Draw test error against epochs, mean of the seeds, and the paper's digitised curves as open markers (Figure 2).
 
-    `records` are those of Table 1, of which the width is drawn that most methods have, the largest such.
+    `records` are those of Table 1, of which the longest runs are drawn, of the width that most methods have.
     """
-    found = shown(records)
+    found = shown([r for r in records if r["epochs"] == max(r["epochs"] for r in records)])
     hidden = next(iter(found.values()))[0]["hidden"]
     with drawing(path, 4.8) as drawn:
         axes = drawn.subplots()
@@ -62,24 +62,28 @@ def weight_histogram(weights, path=None):
 
 
 def signal_to_noise(weights, path=None):
-    """Draw density and distribution function of log10 |mu|/sigma, the paper's quantiles as markers (Figure 4)."""
-    with drawing(path, 6.4) as drawn:
+    """Draw density and distribution function of log10 |mu|/sigma, the paper's quantiles as markers (Figure 4).
+
+    Networks trained with uniform minibatch weights are black.
+    """
+    with drawing(path, 7.2) as drawn:
         density, below = drawn.subplots(2, 1, sharex=True)
-        for method, record in _first(weights).items():
-            if "ratio" not in record:
-                continue
-            name, line, colour, marker = LINES[method]
+        for record in (record for record in weights if "ratio" in record):
+            name, line, colour, _ = LINES[record["method"]]
+            colour = INK if record["minibatch_weights"] == "uniform" else colour
             edges, counts = np.array(record["ratio_edges"]), np.array(record["ratio"])
-            density.plot((edges[1:] + edges[:-1]) / 2, counts / record["size"] / np.diff(edges), line, color=colour,
-                         linewidth=2, label=name)
-            below.plot(edges[1:], np.cumsum(counts) / record["size"], line, color=colour, linewidth=2)
+            style = {"color": colour, "linestyle": line, "linewidth": 1 + record["hidden"] / 600}
+            density.plot((edges[1:] + edges[:-1]) / 2, counts / record["size"] / np.diff(edges), **style,
+                         label=f"{name}, {record['hidden']} units, {record['minibatch_weights']}")
+            below.plot(edges[1:], np.cumsum(counts) / record["size"], **style)
         below.plot(list(paper.FIGURE_4.values()), list(paper.FIGURE_4), "o", color=INK, fillstyle="none", markersize=8,
                    mew=1.5, label="paper, mixture")
         below.axhline(0.75, color=GREY, linewidth=1)
         density.set(ylabel="density")
         below.set(xlabel=r"$\log_{10}\ |\mu|/\sigma$", ylabel="part of the weights", xlim=(-5, 1.5))
-        density.legend(frameon=False, fontsize="small")
         below.legend(frameon=False, fontsize="small")
+        drawn.legend(*density.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False,
+                     fontsize="x-small", handlelength=1.6)
     return drawn
 
 
@@ -87,26 +91,31 @@ CRITERIA = {"snr": (BLUE, "-", "o"), "magnitude": (INK, "--", "s"), "random": (G
 
 
 def pruning(records, path=None):
-    """Draw test error against the part of the weights left, by criterion and prediction; Table 2 as crosses."""
-    chosen = [r for r in records if r["method"] == "mixture"] or records
-    hidden = max(r["hidden"] for r in chosen)
+    """Draw test error of averaged draws against the part of the weights left, by criterion; Table 2 as crosses.
+
+    A panel for each kind of minibatch weights, with the widest network of the mixture that was trained so.
+    """
+    chosen = [r for r in records if r["prediction"] == "averaged" and r["method"] == "mixture"] or records
+    widths = {kind: max(r["hidden"] for r in chosen if r["minibatch_weights"] == kind)
+              for kind in sorted({r["minibatch_weights"] for r in chosen})}
     with drawing(path, 5.0) as drawn:
-        panels = drawn.subplots(1, 2, sharey=True)
-        for axes, prediction, title in zip(panels, ("mean", "averaged"), ("mean network", "averaged draws")):
+        panels = drawn.subplots(1, len(widths), sharey=True, squeeze=False)[0]
+        for axes, (kind, hidden) in zip(panels, widths.items()):
             for criterion, (colour, line, marker) in CRITERIA.items():
-                of = [r for r in chosen if (r["hidden"], r["criterion"], r["prediction"])
-                      == (hidden, criterion, prediction)]
+                of = [r for r in chosen if (r["hidden"], r["criterion"], r["minibatch_weights"])
+                      == (hidden, criterion, kind)]
                 parts = sorted({r["removed"] for r in of})
                 error = [np.mean([r["test_error"] for r in of if r["removed"] == part]) for part in parts]
                 axes.plot([100 * (1 - part) for part in parts], error, line, marker=marker, color=colour, linewidth=2,
                           markersize=6, label=criterion)
             axes.plot([100 * (1 - part) for part in paper.TABLE_2], list(paper.TABLE_2.values()), "x", color=ORANGE,
-                      markersize=9, mew=2, label="paper")
-            axes.set(xscale="log", yscale="log", ylim=(1, 100), xlabel="% of the weights left", title=title)
+                      markersize=9, mew=2, label="paper, 1200")
+            axes.set(xscale="log", yscale="log", ylim=(1, 100), xlabel="% of the weights left",
+                     title=f"{kind}, {hidden} units")
             axes.set_xticks((1, 5, 25, 100), ("1", "5", "25", "100"))
             axes.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()
             axes.invert_xaxis()
-        panels[0].set_ylabel(f"test error in %, {hidden} units")
+        panels[0].set_ylabel("test error in %, averaged draws")
         panels[0].legend(frameon=False, fontsize="small")
     return drawn

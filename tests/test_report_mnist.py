@@ -26,12 +26,13 @@ def test_table_1_has_mean_and_standard_error_and_the_papers_number(tmp_path):
 
 def test_table_2_says_what_removing_costs(tmp_path):
     errors = {0.0: 1.30, 0.95: 1.34, 0.98: 1.29}
-    records = [{"method": "mixture", "hidden": 1200, "seed": 0, "criterion": criterion, "removed": part,
+    records = [{"method": "mixture", "hidden": 1200, "minibatch_weights": "geometric", "seed": 0,
+                "criterion": criterion, "removed": part,
                 "prediction": "mean", "test_error": error + (criterion == "random"), "draws": 10}
                for criterion in ("snr", "random") for part, error in errors.items()]
     (tmp_path / "mnist_table2.json").write_text(json.dumps(records))
     text = report_mnist.table2(tmp_path)
-    assert "1200 units, seed 0 | snr | mean | 1.30 | 1.34 | 1.29 |" in text
+    assert "1200 units, geometric weights, seed 0 | snr | mean | 1.30 | 1.34 | 1.29 |" in text
     assert "| paper, 1200 units | snr | not said | 1.24 | 1.29 | 1.39 |" in text
     assert "by signal-to-noise changes the error by +0.04 points, 98 % by -0.01." in text
     assert text.count("changes the error") == 1

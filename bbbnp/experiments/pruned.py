@@ -50,7 +50,7 @@ def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
     table, weights = [], []
     for folder in tqdm(folders, unit="run", disable=None if progress is None else not progress):
         settings, model = mnist.load_run(folder)
-        who = {name: settings[name] for name in ("method", "hidden", "seed", "epochs")}
+        who = {name: settings[name] for name in ("method", "hidden", "seed", "epochs", "minibatch_weights")}
         weights.append({**who, **densities(model)})
         if model.posterior == "diagonal":
             table += [{**who, "draws": draws, **record} for record in errors(model, x, y, draws=draws)]
@@ -60,11 +60,12 @@ def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
 def table(records):
     """Test error by what was removed, as text: a line for each network, criterion and prediction."""
     parts = sorted({r["removed"] for r in records})
-    lines = [f"{'network':22}{'criterion':11}{'prediction':11}" + "".join(f"{part:>8.0%}" for part in parts)]
+    lines = [f"{'network':32}{'criterion':11}{'prediction':11}" + "".join(f"{part:>8.0%}" for part in parts)]
     rows = {}
     for r in records:
-        key = f"{r['method']} {r['hidden']}, seed {r['seed']}", r["criterion"], r["prediction"]
+        key = (f"{r['method']} {r['hidden']} {r['minibatch_weights']}, seed {r['seed']}", r["criterion"],
+               r["prediction"])
         rows.setdefault(key, {})[r["removed"]] = r["test_error"]
     for (network, criterion, prediction), found in rows.items():
-        lines.append(f"{network:22}{criterion:11}{prediction:11}" + "".join(f"{found[part]:8.2f}" for part in parts))
+        lines.append(f"{network:32}{criterion:11}{prediction:11}" + "".join(f"{found[part]:8.2f}" for part in parts))
     return "\n".join(lines)

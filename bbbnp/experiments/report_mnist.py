@@ -111,7 +111,8 @@ def table2(results):
             "|---" * (3 + len(parts)) + "|"]
     rows = {}
     for r in records:
-        key = f"{NAMES[r['method']]}, {r['hidden']} units, seed {r['seed']}", r["criterion"], r["prediction"]
+        key = (f"{NAMES[r['method']]}, {r['hidden']} units, {r['minibatch_weights']} weights, seed {r['seed']}",
+               r["criterion"], r["prediction"])
         rows.setdefault(key, {})[r["removed"]] = r["test_error"]
     text += ["| " + " | ".join(key) + " | " + " | ".join(f"{found[part]:.2f}" for part in parts) + " |"
              for key, found in rows.items()]
