@@ -51,7 +51,7 @@ def table1(results):
     chosen = "; ".join(f"{NAMES[method]}: {_settings(record)}" for method, record in reversed(first.items()))
     hours = sum(record["wall_time_s"] for record in records) / 3600
     text += ["", f"Settings chosen on {records[0]['selected_on']}. {chosen}. Trained on all 60,000 images for as many "
-             "epochs as there was time for, fixed before each run (the paper's Figure 2 shows 600); the last is reported. "
+             "epochs as there was time for, fixed before each run (the paper's Figure 2 shows 600). "
              f"NLL and ECE are those of {max(r['draws'] for r in records)} averaged draws, ± the standard error over "
              f"seeds; {hours:.1f} hours of training, with other work beside it ([all numbers]"
              f"(pictures/mnist_table1.json), {records[0]['machine']}).", "", comment(cells)]
