@@ -1,4 +1,8 @@
-"""Figures of networks trained on MNIST, in the manner of `bbbnp.plots`: how much to believe them."""
+"""Figures of networks trained on MNIST, in the manner of `bbbnp.plots`: how much to believe them.
+
+All take what `bbbnp.experiments.uncertainty.run` returns, of which runs of one method and width are averaged, and where
+to write a PNG; they return the figure, 7 inches wide, its text 15 pt.
+"""
 
 import numpy as np
 from matplotlib.legend_handler import HandlerTuple
@@ -74,20 +78,7 @@ def pooled(records):
 
 
 def reliability(result, path=None):
-    """Draw accuracy against confidence, and the accuracy of what is kept when the most uncertain images are rejected.
-
-    Parameters
-    ----------
-    result : dict
-        What `bbbnp.experiments.uncertainty.run` returns; runs of one method and width are averaged.
-    path : str or path-like, optional
-        Where to write a PNG; its folder must exist.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        7 inches wide, its text 15 pt.
-    """
+    """Draw accuracy against confidence, and that of what is kept when the most uncertain images are rejected."""
     groups = shown(result["records"])
     with drawing(path, 4.3) as figure:
         calibration, kept = figure.subplots(1, 2)
@@ -126,7 +117,6 @@ def doubt(result, path=None):
     """Draw quantiles of entropy and mutual information on each data set, and how well they tell it from MNIST.
 
     Quantiles (5, 25, 50, 75 and 95 % of the images) are on a logarithmic axis; below LEAST they are drawn at its end.
-    Parameters, and what is returned, are those of `reliability`.
     """
     groups = shown(result["records"])
     sets = [name for name in DATA if name in result["records"][0]["entropy"]]
@@ -156,8 +146,7 @@ def doubt(result, path=None):
 def turned(result, path=None):
     """Draw a digit as it is turned: pictures above; probability of its class, entropy, mutual information below.
 
-    Mutual information is on a logarithmic axis; below LEAST it is drawn at its end. Parameters, and what is returned,
-    are those of `reliability`.
+    Mutual information is on a logarithmic axis; below LEAST it is drawn at its end.
     """
     digit, angles, groups = result["digit"], result["angles"], shown(result["records"])
     with drawing(path, 7.4) as figure:

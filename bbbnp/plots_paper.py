@@ -55,7 +55,7 @@ def weight_histogram(weights, path=None):
             if method in paper.FIGURE_3:
                 deviation, peak = paper.FIGURE_3[method]
                 axes.plot(0, peak, marker, color=colour, fillstyle="none", markersize=9, mew=1.5,
-                          label=f"its peak in the paper: {deviation:.3f}")
+                          label=f"paper: deviation {deviation:.3f}, peak")
         axes.set(xlim=(-0.2, 0.2), yscale="log", ylim=(0.1, None), xlabel="weight", ylabel="density")
         drawn.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="x-small", handlelength=1.6)
     return drawn
@@ -64,13 +64,13 @@ def weight_histogram(weights, path=None):
 def signal_to_noise(weights, path=None):
     """Draw density and distribution function of log10 |mu|/sigma, the paper's quantiles as markers (Figure 4).
 
-    Networks trained with uniform minibatch weights are black.
+    Networks trained with uniform minibatch weights are black and dash-dotted, the widest lines are the widest networks.
     """
     with drawing(path, 7.2) as drawn:
         density, below = drawn.subplots(2, 1, sharex=True)
         for record in (record for record in weights if "ratio" in record):
             name, line, colour, _ = LINES[record["method"]]
-            colour = INK if record["minibatch_weights"] == "uniform" else colour
+            line, colour = ("-.", INK) if record["minibatch_weights"] == "uniform" else (line, colour)
             edges, counts = np.array(record["ratio_edges"]), np.array(record["ratio"])
             style = {"color": colour, "linestyle": line, "linewidth": 1 + record["hidden"] / 600}
             density.plot((edges[1:] + edges[:-1]) / 2, counts / record["size"] / np.diff(edges), **style,
@@ -87,35 +87,36 @@ def signal_to_noise(weights, path=None):
     return drawn
 
 
-CRITERIA = {"snr": (BLUE, "-", "o"), "magnitude": (INK, "--", "s"), "random": (GREY, ":", "^")}
+CRITERIA = {"snr": (r"$|\mu|/\sigma$", BLUE, "-", "o"), "magnitude": (r"$|\mu|$", INK, "--", "s"),
+            "random": ("random", GREY, ":", "^")}
 
 
 def pruning(records, path=None):
     """Draw test error of averaged draws against the part of the weights left, by criterion; Table 2 as crosses.
 
-    A panel for each kind of minibatch weights, with the widest network of the mixture that was trained so.
+    A panel for each width of the mixture and kind of minibatch weights, the widest first.
     """
-    chosen = [r for r in records if r["prediction"] == "averaged" and r["method"] == "mixture"] or records
-    widths = {kind: max(r["hidden"] for r in chosen if r["minibatch_weights"] == kind)
-              for kind in sorted({r["minibatch_weights"] for r in chosen})}
-    with drawing(path, 5.0) as drawn:
-        panels = drawn.subplots(1, len(widths), sharey=True, squeeze=False)[0]
-        for axes, (kind, hidden) in zip(panels, widths.items()):
-            for criterion, (colour, line, marker) in CRITERIA.items():
-                of = [r for r in chosen if (r["hidden"], r["criterion"], r["minibatch_weights"])
-                      == (hidden, criterion, kind)]
+    chosen = [r for r in records if r["prediction"] == "averaged" and r["method"] == "mixture"]
+    networks = sorted({(-r["hidden"], r["minibatch_weights"]) for r in chosen})
+    with drawing(path, 4.6, 13) as drawn:
+        panels = drawn.subplots(1, len(networks), sharey=True, squeeze=False)[0]
+        for axes, (minus_hidden, kind) in zip(panels, networks):
+            for criterion, (name, colour, line, marker) in CRITERIA.items():
+                of = [r for r in chosen if (-r["hidden"], r["minibatch_weights"], r["criterion"])
+                      == (minus_hidden, kind, criterion)]
                 parts = sorted({r["removed"] for r in of})
                 error = [np.mean([r["test_error"] for r in of if r["removed"] == part]) for part in parts]
                 axes.plot([100 * (1 - part) for part in parts], error, line, marker=marker, color=colour, linewidth=2,
-                          markersize=6, label=criterion)
+                          markersize=6, label=name)
             axes.plot([100 * (1 - part) for part in paper.TABLE_2], list(paper.TABLE_2.values()), "x", color=ORANGE,
-                      markersize=9, mew=2, label="paper, 1200")
-            axes.set(xscale="log", yscale="log", ylim=(1, 100), xlabel="% of the weights left",
-                     title=f"{kind}, {hidden} units")
+                      markersize=8, mew=2, label="paper, 1200")
+            axes.set(xscale="log", yscale="log", ylim=(1, 100), xlabel="% left",
+                     title=f"{-minus_hidden} units,\n{kind}")
             axes.set_xticks((1, 5, 25, 100), ("1", "5", "25", "100"))
             axes.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()
             axes.invert_xaxis()
         panels[0].set_ylabel("test error in %, averaged draws")
-        panels[0].legend(frameon=False, fontsize="small")
+        drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False,
+                     fontsize="small", handlelength=1.8)
     return drawn

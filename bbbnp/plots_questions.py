@@ -1,4 +1,7 @@
-"""Figures of ``bbbnp questions``: what each setting came to, and how minibatch weights slow the KL under Adam."""
+"""Figures of ``bbbnp questions``: what each setting came to, and how minibatch weights slow the KL under Adam.
+
+Both take what `questions.run` returns and where to write a PNG, and return the figure, 7 inches wide, its text 15 pt.
+"""
 
 import numpy as np
 
@@ -32,20 +35,7 @@ def _scores(axes, result, keys, title):
 
 
 def outcomes(result, path=None):
-    """Draw validation error, NLL and the trained sigma of every setting.
-
-    Parameters
-    ----------
-    result : dict
-        What `questions.run` returns.
-    path : str or path-like, optional
-        Where to write a PNG; its folder must exist.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        7 inches wide, its text 15 pt.
-    """
+    """Draw validation error, NLL and the trained sigma of every setting."""
     with drawing(path, 5.4) as figure:
         error, nll, sigma = figure.subplots(1, 3, sharey=True, width_ratios=(3, 3, 4))
         _scores(error, result, ("error_mean_network", "error_averaged"), "error, %")
@@ -120,10 +110,7 @@ def _effective(axes, result):
 
 
 def mechanism(result, path=None):
-    """Draw the idle weights of the conjugate model over the steps, and the effective KL weights of the MNIST network.
-
-    Parameters are those of `outcomes`; returned is the figure, 7 inches wide, its text 15 pt.
-    """
+    """Draw the idle weights of the conjugate model over the steps, and the effective KL weights of MNIST networks."""
     with drawing(path, 6.6) as figure:
         for axes, draw in zip(figure.subplots(2, 1), (_idle_tracks, _effective)):
             draw(axes, result)

@@ -30,7 +30,7 @@ def test_pixels_are_divided_by_126():
     assert mnist.pixels(images).dtype == np.float32
 
 
-def test_the_last_10000_training_images_are_held_out(monkeypatch, request):
+def test_the_last_10000_training_images_are_held_out(monkeypatch):
     monkeypatch.undo()
     images = {split: np.arange(n)[:, None, None] for split, n in (("train", 60_000), ("test", 10_000))}
     monkeypatch.setattr(mnist.data, "load_mnist", lambda split, data_dir: (images[split], images[split][:, 0, 0]))
@@ -120,6 +120,40 @@ def test_a_folder_with_a_run_is_not_written_over_and_one_without_is_not_resumed(
         mnist.run(tmp_path, settings())
 
 
+@pytest.mark.parametrize("changed, message", [
+    ({"epochs": 0}, "epochs=0 must be an integer of at least 1"), ({"learning_rate": -1.0}, "learning_rate=-1.0 must"),
+    ({"sigma2": 0.0}, "sigma2=0.0 must"), ({"hidden": 0}, "hidden=0 must")], ids=str)
+def test_settings_that_cannot_be_leave_no_run_behind(changed, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        mnist.run(tmp_path / "run", settings() | changed, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_data_no_run_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "load_split", lambda *_: (_ for _ in ()).throw(DataError("no file")))
+    with pytest.raises(DataError):
+        mnist.run(tmp_path / "run", settings(), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_finished_with_its_own_settings_only(tmp_path):
+    mnist.finished((tmp_path, settings(), None))
+    with pytest.raises(ValueError, match="holds a run with other settings: name another folder"):
+        mnist.finished((tmp_path, settings(epochs=7), None))
+
+
+def test_the_table_stops_where_ctrl_c_stopped_a_run_and_goes_on(tmp_path, monkeypatch):
+    cells, run = {f"mixture_5_{seed}": settings(seed=seed) for seed in range(3)}, training.run
+    with monkeypatch.context() as patch:
+        calls = iter(range(100))
+        patch.setattr(training, "run", lambda *a, **k: run(*a, **k) or next(calls) == 8)
+        with pytest.raises(KeyboardInterrupt):
+            mnist_table.run(tmp_path, cells, jobs=1, progress=False)
+    assert not (tmp_path / "mixture_5_1/result.json").exists() and not (tmp_path / "mixture_5_2").exists()
+    mnist_table.run(tmp_path, cells, jobs=1, progress=False)
+    assert [r["seed"] for r in mnist_table.collect(tmp_path)] == [0, 1, 2]
+
+
 def test_the_grid_is_the_papers_with_both_minibatch_weights():
     for weights in ("geometric", "uniform"):
         points = [p for p in mnist_grid.grid("mixture") if p["minibatch_weights"] == weights]
@@ -186,6 +220,15 @@ def test_a_trial_below_one_pass_sees_part_of_the_images_at_a_temperature_of_that
     assert 0 <= found["error_mean_network"] < 60 and found["cpu_s"] >= 0
 
 
+def test_a_trial_that_ctrl_c_stopped_is_no_trial(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist_grid, "_held", [])
+    run, calls = training.run, iter(range(100))
+    monkeypatch.setattr(training, "run", lambda *a, **k: run(*a, **k) or next(calls) == 2)
+    with pytest.raises(KeyboardInterrupt):
+        mnist_grid.run(tmp_path, "sgd", hidden=5, jobs=1, budget=2, progress=False)
+    assert len((tmp_path / "sgd_5_0_2.jsonl").read_text().splitlines()) == 2
+
+
 def test_the_plan_has_every_cell_with_the_settings_of_its_search(trials, tmp_path):
     for method, budget in mnist_grid.BUDGETS.items():
         mnist_grid.run(tmp_path, method, jobs=1, budget=budget, progress=False)
@@ -199,8 +242,8 @@ def test_the_plan_has_every_cell_with_the_settings_of_its_search(trials, tmp_pat
 def test_table_1_from_runs(tmp_path, capsys):
     cells = {f"mixture_5_{seed}": settings(seed=seed) for seed in range(2)} | {"sgd_5_0": settings("sgd")}
     for name, chosen in cells.items():
-        mnist_table._cell((tmp_path / name, chosen, None))
-        assert mnist_table._cell((tmp_path / name, chosen, None)) == name  # a finished run is kept
+        record = mnist.finished((tmp_path / name, chosen, None))
+        assert mnist.finished((tmp_path / name, chosen, None)) == record  # a finished run is kept
     assert cli.main(["mnist", "--collect", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     records = json.loads((tmp_path / "out/mnist_table1.json").read_text())
     assert [(r["method"], r["seed"]) for r in records] == [("sgd", 0), ("mixture", 0), ("mixture", 1)]

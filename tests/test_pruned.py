@@ -45,6 +45,7 @@ def test_densities_count_every_weight_in_sight_once(runs):
     mu = model.mu_.astype(float)
     assert sum(found["mu"]) == np.sum(np.abs(mu) <= 0.25) and found["size"] == mu.size
     assert found["deviation_mu"] == mu.std() < found["deviation_w"]
+    assert found["rms_sigma"] == pytest.approx(np.sqrt(np.mean(model.sigma_**2)))
     ratio = np.log10(np.abs(mu) / model.sigma_)
     assert sum(found["ratio"]) == np.sum((ratio >= -5) & (ratio <= 2))
     assert found["ratio_quantiles"]["0.5"] == pytest.approx(np.median(ratio), abs=1e-6)

@@ -19,25 +19,35 @@ def test_table_1_has_mean_and_standard_error_and_the_papers_number(tmp_path):
     text = report_mnist.table1(tmp_path)
     assert "| SGD | 800 | 1 | 7 | 1.90 | 1.90 | 1.84 | 0.0500 | 0.0040 |" in text
     assert "| Bayes by Backprop, scale mixture | 400 | 2 | 7 | 1.35 ± 0.05 | 1.40 ± 0.00 | 1.36 |" in text
-    assert "1.5 hours of training" in text and "pi 0.5, sigma1 1, sigma2 0.0025, geometric minibatch weights" in text
+    assert "1.5 hours by the clock" in text and "pi 0.5, sigma1 1, sigma2 0.0025, geometric minibatch weights" in text
     assert "at or below the paper's number: Bayes by Backprop, scale mixture at 400 (1.35 against 1.36)." in text
+    assert "another optimiser" not in text  # SGD is trained by SGD here
+    records[0]["settings"]["optimizer"] = "adam"
+    (tmp_path / "mnist_table1.json").write_text(json.dumps(records))
+    assert "chose another optimiser: SGD by adam." in report_mnist.table1(tmp_path)
     assert "Above it: SGD at 800 (1.90 against 1.84)." in text
 
 
-def test_table_2_says_what_removing_costs(tmp_path):
-    errors = {0.0: 1.30, 0.95: 1.34, 0.98: 1.29}
+@pytest.mark.parametrize("by_size, verdict", [(1.36, "the ratio"), (1.32, "size alone"), (1.34, "neither")])
+def test_table_2_says_what_removing_costs_and_what_sorts_better(by_size, verdict, tmp_path):
+    errors = {"snr": (1.30, 1.34), "magnitude": (1.30, by_size), "random": (1.30, 9.0)}
     records = [{"method": "mixture", "hidden": 1200, "minibatch_weights": "geometric", "seed": 0,
-                "criterion": criterion, "removed": part,
-                "prediction": "mean", "test_error": error + (criterion == "random"), "draws": 10}
-               for criterion in ("snr", "random") for part, error in errors.items()]
+                "criterion": criterion, "removed": part, "prediction": prediction, "test_error": error, "draws": 10}
+               for criterion, both in errors.items() for part, error in zip((0.0, 0.95), both)
+               for prediction in ("mean", "averaged")]
     (tmp_path / "mnist_table2.json").write_text(json.dumps(records))
     text = report_mnist.table2(tmp_path)
-    assert "1200 units, geometric weights, seed 0 | snr | mean | 1.30 | 1.34 | 1.29 |" in text
-    assert "| paper, 1200 units | snr | not said | 1.24 | 1.29 | 1.39 |" in text
-    assert "by signal-to-noise changes the error by +0.04 points, 98 % by -0.01." in text
-    assert text.count("changes the error") == 1
+    assert "| mixture 1200, geometric, seed 0 | snr | mean | 1.30 | 1.34 |" in text
+    assert "| paper, 1200 units | snr | not said | 1.24 | 1.29 |" in text
+    assert f"seed 0: +0.04 by signal-to-noise, {by_size - 1.30:+.2f} by size: {verdict} sorts better." in text
+    assert text.count("sorts better") == 1 and "Root mean square" not in text
+    (tmp_path / "mnist_weights.json").write_text(json.dumps([
+        {"method": "mixture", "hidden": 5, "minibatch_weights": "uniform", "rho_init": 0.0, "rms_sigma": 0.5},
+        {"method": "sgd", "hidden": 5, "minibatch_weights": "uniform", "rho_init": 0.0}]))
+    assert report_mnist.table2(tmp_path).endswith(
+        "Root mean square of sigma after training: mixture 5, uniform: 0.5000 from 0.6931.")
 
 
-@pytest.mark.parametrize("part", ["table1", "table2"])
+@pytest.mark.parametrize("part", [part.__name__ for part in report_mnist.PARTS])
 def test_without_results_the_part_is_empty(part, tmp_path):
     assert getattr(report_mnist, part)(tmp_path) == ""

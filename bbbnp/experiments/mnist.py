@@ -11,7 +11,6 @@ Table 1: nothing is chosen by them.
 """
 
 import json
-import os
 from pathlib import Path
 import time
 
@@ -31,7 +30,7 @@ DEFAULTS = {
     "method": "mixture", "hidden": 400, "epochs": 100, "learning_rate": 1e-3, "draws": 1, "pi": 0.5, "sigma1": 1.0,
     "sigma2": float(np.exp(-6)), "optimizer": "adam", "schedule": "cosine", "minibatch_weights": "geometric",
     "temperature": 1.0, "weight_noise": "weights", "rho_init": -5.0, "seed": 0, "held_out": False}
-TRAINED_ON, WATCHED_DRAWS, REPORTED_DRAWS = 50_000, 5, 50
+BATCH, TRAINED_ON, WATCHED_DRAWS, REPORTED_DRAWS = 128, 50_000, 5, 50
 LOOKS = 50  # at most this many at the watched data in a run, each with a checkpoint
 
 
@@ -48,7 +47,7 @@ def network(settings, **more):
     own = ("draws", "minibatch_weights", "temperature", "weight_noise")
     shared = ("epochs", "learning_rate", "optimizer", "schedule", "rho_init", "seed")
     params = {name: settings[name] for name in shared} | {
-        "hidden": (settings["hidden"],) * 2, "standardize": False, "batch_size": 128, "progress": False, **more}
+        "hidden": (settings["hidden"],) * 2, "standardize": False, "batch_size": BATCH, "progress": False, **more}
     if settings["method"] in ("sgd", "dropout"):
         return BayesClassifier(posterior={"sgd": "point"}.get(settings["method"], "dropout"), **params)
     prior = (GaussianPrior(settings["sigma1"]) if settings["method"] == "gaussian"
@@ -81,20 +80,16 @@ def scores(model, x, y, *, draws):
             "ece": metrics.ece(averaged, labels)}
 
 
-def _open(folder, settings, resume, threads):
-    """The settings, the model and the log of a new or resumed run."""
-    path = Path(folder) / "settings.json"
+def _open(folder, settings, resume):
+    """The settings, the model and the log of a new or resumed run; nothing is written yet."""
+    path, checkpoint, log = (folder / name for name in ("settings.json", "model.npz", "log.jsonl"))
     if path.exists() and not resume:
         raise ValueError(f"{folder} holds a run already: go on with --resume, or name another folder")
     if not path.exists() and resume:
         raise ValueError(f"{folder} holds no run to resume: leave --resume out, or name the folder of the run")
-    results.writable_folder(folder)
-    if not resume:
-        path.write_text(json.dumps(settings, indent=1) + "\n")
-    settings = json.loads(path.read_text())
-    checkpoint, log = Path(folder) / "model.npz", Path(folder) / "log.jsonl"
+    settings = json.loads(path.read_text()) if resume else settings
     model = bbbnp.load(checkpoint) if checkpoint.exists() else network(settings)
-    model.set_params(threads=threads)
+    model._checked()
     epoch = model.state_.epoch if checkpoint.exists() else 0
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     return settings, model, [line for line in lines if line["epoch"] <= epoch]
@@ -128,13 +123,16 @@ def run(folder, settings=None, *, resume=False, data_dir=None, threads=None, pro
         As the loaders, the files and training.
     """
     folder = Path(folder)
-    settings, model, lines = _open(folder, settings, resume, threads)
+    settings, model, lines = _open(folder, settings, resume)
+    model.set_params(threads=threads)
     x, y, watched_x, watched_y = load_split(settings["held_out"], data_dir)
+    results.writable_folder(folder)
+    results.write_text(folder / "settings.json", json.dumps(settings, indent=1) + "\n")
     epochs, every = settings["epochs"], -(-settings["epochs"] // LOOKS)
     done = model.state_.epoch if hasattr(model, "state_") else 0
     seen, seconds = (lines[-1]["epoch"], lines[-1]["seconds"]) if lines else (0, 0.0)
     with tqdm(total=epochs, initial=done, unit="epoch", disable=None if progress is None else not progress) as bar:
-        for look in (*range(seen + every - seen % every, epochs, every), epochs)[:None if seen < epochs else 0]:
+        for look in [epoch for epoch in (*range(every, epochs, every), epochs) if epoch > seen]:
             if done < look:
                 begun = time.perf_counter()
                 model.partial_fit(x, y, epochs=look - done)
@@ -147,20 +145,40 @@ def run(folder, settings=None, *, resume=False, data_dir=None, threads=None, pro
             complexity, misfit = (float(model.free_energy_[part][-1]) for part in ("complexity", "misfit"))
             found = scores(model, watched_x, watched_y, draws=WATCHED_DRAWS)
             lines.append({"epoch": done, "complexity": complexity, "misfit": misfit, **found, "seconds": seconds})
-            _write(folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+            results.write_text(folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             bar.set_postfix_str(f"complexity {complexity:.4g}, misfit {misfit:.4g}, "
                                 f"{'validation' if settings['held_out'] else 'test'} error "
                                 f"{found['error_mean_network']:.2f} %")
     record = _record(settings, model, watched_x, watched_y, seconds)
-    _write(folder / "result.json", json.dumps(record, indent=1) + "\n")
+    results.write_text(folder / "result.json", json.dumps(record, indent=1) + "\n")
     return record
 
 
-def _write(path, text):
-    """Write a text file, whole or not at all."""
-    temporary = path.with_suffix(".part")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+def finished(arguments):
+    """Make, finish or find a run on one thread, for a pool of processes.
+
+    Parameters
+    ----------
+    arguments : tuple
+        folder, settings and data_dir of `run`.
+
+    Returns
+    -------
+    dict or None
+        As `run`.
+
+    Raises
+    ------
+    ValueError
+        As `run`, and if the folder holds a run with other settings.
+    """
+    folder, settings, data_dir = arguments
+    begun, result = (folder / "settings.json").exists(), folder / "result.json"
+    if begun and json.loads((folder / "settings.json").read_text()) != settings:
+        raise ValueError(f"{folder} holds a run with other settings: name another folder")
+    if result.exists():
+        return json.loads(result.read_text())
+    return run(folder, settings, resume=begun, data_dir=data_dir, threads=1, progress=False)
 
 
 def _record(settings, model, x, y, seconds):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from bbbnp.estimator import OPTIMIZERS, SCHEDULES
-from bbbnp.experiments import mnist, mnist_grid, mnist_table, results
+from bbbnp.experiments import mnist, mnist_grid, mnist_table, pruned, results
 from bbbnp.objective import MINIBATCH_WEIGHTS, PLACEMENTS
 
 TYPES = {"hidden": int, "epochs": int, "draws": int, "seed": int, "learning_rate": float, "pi": float, "sigma1": float,
@@ -42,8 +42,8 @@ def mnist_arguments(parser):
     parser.add_argument("--search", type=Path, default=Path("runs/search"), metavar="FOLDER",
                         help="folder of the searches (default runs/search)")
     parser.add_argument("--budget", type=int,
-                        help="of a search, in passes of one weight draw over the images (default, by the size of the "
-                        f"grid: {', '.join(f'{name} {passes}' for name, passes in mnist_grid.BUDGETS.items())})")
+                        help="of a search, in passes of one weight draw over the images (default: "
+                        f"{', '.join(f'{name} {passes}' for name, passes in mnist_grid.BUDGETS.items())})")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each (default 2)")
     parser.add_argument("--threads", type=int, help="of one run (default: all for a large network)")
     parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder of results (default pictures)")
@@ -92,15 +92,16 @@ def _collect(folder, search, out):
         raise ValueError(f"{folder} holds no finished run on all training images: make some with --table1 or --run")
     print(mnist_table.table(records))
     if chosen:
-        (out / "mnist_search.json").write_text(json.dumps(chosen, indent=1) + "\n")
-    (out / "mnist_table1.json").write_text(json.dumps(records, indent=1) + "\n")
+        results.write_text(out / "mnist_search.json", json.dumps(chosen, indent=1) + "\n")
+    results.write_text(out / "mnist_table1.json", json.dumps(records, indent=1) + "\n")
     plots_paper.learning_curves(records, out / "mnist_learning_curves.png")
 
 
 def prune_arguments(parser):
     """Arguments of ``bbbnp prune``."""
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs of bbbnp mnist")
-    parser.add_argument("--draws", type=int, default=10, help="weight draws a prediction averages (default 10)")
+    parser.add_argument("--draws", type=int, default=pruned.DRAWS,
+                        help="weight draws a prediction averages (default %(default)s)")
     parser.add_argument("--save", type=float, metavar="PART",
                         help="in place of the tables: write the network without this part of its weights, by "
                         "signal-to-noise, to pruned.npz in each RUN")
@@ -111,7 +112,6 @@ def prune_arguments(parser):
 def run_prune(options):
     """What ``bbbnp prune`` does."""
     from bbbnp import plots_paper
-    from bbbnp.experiments import pruned
     if options.save is not None:
         for folder in options.runs:
             pruned.prune(mnist.load_run(folder)[1], options.save).save(folder / "pruned.npz")
@@ -122,8 +122,8 @@ def run_prune(options):
     out = results.writable_folder(options.out)
     found = pruned.run(options.runs, data_dir=options.data_dir, draws=options.draws)
     print(pruned.table(found["table"]))
-    (out / "mnist_table2.json").write_text(json.dumps(found["table"], indent=1) + "\n")
-    (out / "mnist_weights.json").write_text(json.dumps(found["weights"]) + "\n")
+    results.write_text(out / "mnist_table2.json", json.dumps(found["table"], indent=1) + "\n")
+    results.write_text(out / "mnist_weights.json", json.dumps(found["weights"]) + "\n")
     plots_paper.pruning(found["table"], out / "mnist_table2.png")
     plots_paper.weight_histogram(found["weights"], out / "mnist_weight_histogram.png")
     plots_paper.signal_to_noise(found["weights"], out / "mnist_snr.png")

@@ -8,24 +8,19 @@ part of the images, with the temperature lowered by that part, which is the same
 ends with the rung. Test images are not read.
 """
 
-from concurrent.futures import ProcessPoolExecutor
-import contextlib
 import itertools
 import json
-import multiprocessing
 from pathlib import Path
 import time
 
 import numpy as np
-from tqdm import tqdm
 
-from bbbnp.experiments import mnist, results
+from bbbnp.experiments import mnist, pool, results
 
 RATES, DRAWS, NEGATIVE_LOGS = (1e-3, 1e-4, 1e-5), (1, 2, 5, 10), ((0, 1, 2), (6, 7, 8))
 KEPT = 4  # one in four goes on to the next rung
 FINALISTS = 3  # the last rung has no more settings than this
-# passes over the training images that the search of a method may take; dropout has less than SGD for no good reason but
-# the time that was left
+# passes over the training images that the search of a method may take: not equal, since the time left was not
 BUDGETS = {"sgd": 300, "dropout": 100, "gaussian": 200, "mixture": 800}
 WEIGHTS = ("geometric", "uniform")
 
@@ -51,30 +46,22 @@ def rungs(size, budget):
 
 
 def _train(method, hidden, seed, point, passes, data_dir):
-    """Validation scores of the mean network of one setting after so many passes, and CPU seconds; in one process."""
+    """Validation scores of one setting after so many passes, and CPU seconds; None if Ctrl-C stopped it."""
     if not _held:  # the images are read once in a process
         _held.append(mnist.load_split(True, data_dir))
     x, y, valid_x, valid_y = _held[0]
     begun, passes = time.process_time(), passes / point.get("draws", 1)
     part, epochs = min(passes, 1), max(round(passes), 1)
-    rows = max(round(part * len(x)), 128)
+    rows = max(round(part * len(x)), mnist.BATCH)
     settings = mnist.settings_of(method, hidden=hidden, seed=seed, epochs=epochs, temperature=rows / len(x), **point)
     model = mnist.network(settings, threads=1).fit(x[:rows], y[:rows])
+    if model.interrupted_:
+        return None
     found = mnist.scores(model, valid_x, valid_y, draws=mnist.WATCHED_DRAWS)
     return {**found, "cpu_s": round(time.process_time() - begun, 2)}
 
 
 _held = []
-
-
-@contextlib.contextmanager
-def workers(jobs):
-    """A `map` that has so many processes, or none for one job."""
-    if jobs == 1:
-        yield map
-    else:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-            yield pool.map
 
 
 def trial(arguments):
@@ -92,23 +79,27 @@ def run(folder, method, *, hidden=400, budget=None, seed=0, jobs=2, data_dir=Non
     -------
     list of dict
         Trials of the last rung, the best first: rung, point, passes, validation scores, cpu_s.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C stopped it: trials that had ended are kept, and another call goes on.
     """
     budget = budget or BUDGETS[method]
     path = results.writable_folder(folder) / f"{method}_{hidden}_{seed}_{budget}.jsonl"
     done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     points = grid(method)
-    with workers(jobs) as parallel_map, open(path, "a") as file:
-        for rung, (size, passes) in enumerate(rungs(len(points), budget)):
-            ranked = [t for t in done if t["rung"] == rung]
-            missing = [p for p in points[:size] if p not in [t["point"] for t in ranked]]
-            found = parallel_map(trial, [(method, hidden, seed, point, passes, data_dir) for point in missing])
-            for point, scores in zip(missing, tqdm(found, desc=f"{method}, rung {rung}", total=len(missing),
-                                                   disable=None if progress is None else not progress)):
-                ranked.append({"rung": rung, "point": point, "passes": passes, **scores})
+    for rung, (size, passes) in enumerate(rungs(len(points), budget)):
+        points = points[:size]
+        ranked = [t for t in done if t["rung"] == rung]
+        missing = [p for p in points if p not in [t["point"] for t in ranked]]
+        tasks = [(method, hidden, seed, point, passes, data_dir) for point in missing]
+        for number, scores in pool.each(trial, tasks, jobs=jobs, progress=progress, desc=f"{method}, rung {rung}"):
+            ranked.append({"rung": rung, "point": missing[number], "passes": passes, **scores})
+            with open(path, "a") as file:
                 file.write(json.dumps(ranked[-1]) + "\n")
-                file.flush()
-            ranked.sort(key=lambda t: (t["error_mean_network"], t["nll"]))
-            points = [t["point"] for t in ranked]
+        ranked.sort(key=lambda t: (t["error_mean_network"], t["nll"], points.index(t["point"])))
+        points = [t["point"] for t in ranked]
     return ranked
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from bbbnp import paper
-from bbbnp.experiments import mnist, mnist_grid, results
+from bbbnp.experiments import mnist, mnist_grid, pool, results
 
 EPOCHS = {400: 80, 800: 30, 1200: 30}
 SEEDS = {("mixture", 400): 5}  # other cells have one
@@ -31,23 +31,11 @@ def plan(search, epochs=None):
     return cells
 
 
-def _cell(arguments):
-    """Train one run, or go on with it, in one process."""
-    folder, settings, data_dir = arguments
-    if (folder / "result.json").exists():
-        return folder.name
-    mnist.run(folder, settings, resume=(folder / "settings.json").exists(), data_dir=data_dir, threads=1,
-              progress=False)
-    return folder.name
-
-
 def run(folder, cells, *, jobs=2, data_dir=None, progress=None):
     """Train the cells of a plan in folders of `folder`, `jobs` at a time on a thread each; finished ones are kept."""
-    folder = Path(folder)
-    with mnist_grid.workers(jobs) as parallel_map:
-        done = parallel_map(_cell, [(folder / name, settings, data_dir) for name, settings in cells.items()])
-        for name in tqdm(done, total=len(cells), unit="run", disable=None if progress is None else not progress):
-            tqdm.write(f"{name} is done")
+    tasks = [(Path(folder) / name, settings, data_dir) for name, settings in cells.items()]
+    for number, record in pool.each(mnist.finished, tasks, jobs=jobs, progress=progress, desc="Table 1"):
+        tqdm.write(f"{tasks[number][0].name}: test error {record['test_error_mean_network']:.2f} %")
 
 
 def searches(folder):
@@ -99,7 +87,6 @@ def table(records):
         for name in ("test_error_mean_network", "test_error_averaged"):
             mean, error = spread(of_cell, name)
             cells.append(f"{mean:.2f}" + (f" +- {error:.2f}" if error is not None else ""))
-        there = paper.TABLE_1[method][paper.WIDTHS.index(hidden)] if hidden in paper.WIDTHS else float("nan")
         lines.append(f"{method:10}{hidden:7}{len(of_cell):6}{of_cell[0]['epochs']:7}" + f"{cells[0]:>18}{cells[1]:>18}"
-                     f"{there:9.2f}")
+                     f"{paper.table_1(method, hidden):9.2f}")
     return "\n".join(lines)

@@ -37,6 +37,7 @@ def densities(model, bins=200):
     found |= {"deviation_mu": float(mu.std()), "deviation_w": float(w.std()), "size": mu.size}
     if not sigma.any():
         return found
+    found["rms_sigma"] = float(np.sqrt(np.mean(sigma**2)))
     log_ratio = log10_signal_to_noise(model.mu_, model.rho_)
     ratio_edges = np.linspace(-5, 2, bins + 1)
     return found | {"ratio_edges": ratio_edges.tolist(), "ratio": np.histogram(log_ratio, ratio_edges)[0].tolist(),
@@ -50,22 +51,27 @@ def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
     table, weights = [], []
     for folder in tqdm(folders, unit="run", disable=None if progress is None else not progress):
         settings, model = mnist.load_run(folder)
-        who = {name: settings[name] for name in ("method", "hidden", "seed", "epochs", "minibatch_weights")}
+        who = {name: settings[name] for name in ("method", "hidden", "seed", "epochs", "minibatch_weights", "rho_init")}
         weights.append({**who, **densities(model)})
         if model.posterior == "diagonal":
             table += [{**who, "draws": draws, **record} for record in errors(model, x, y, draws=draws)]
     return {"table": table, "weights": weights}
 
 
+def rows(records):
+    """Test error by what was removed, of each (network, criterion, prediction)."""
+    found = {}
+    for r in records:
+        key = (f"{r['method']} {r['hidden']}, {r['minibatch_weights']}, seed {r['seed']}", r["criterion"],
+               r["prediction"])
+        found.setdefault(key, {})[r["removed"]] = r["test_error"]
+    return found
+
+
 def table(records):
     """Test error by what was removed, as text: a line for each network, criterion and prediction."""
     parts = sorted({r["removed"] for r in records})
     lines = [f"{'network':32}{'criterion':11}{'prediction':11}" + "".join(f"{part:>8.0%}" for part in parts)]
-    rows = {}
-    for r in records:
-        key = (f"{r['method']} {r['hidden']} {r['minibatch_weights']}, seed {r['seed']}", r["criterion"],
-               r["prediction"])
-        rows.setdefault(key, {})[r["removed"]] = r["test_error"]
-    for (network, criterion, prediction), found in rows.items():
+    for (network, criterion, prediction), found in rows(records).items():
         lines.append(f"{network:32}{criterion:11}{prediction:11}" + "".join(f"{found[part]:8.2f}" for part in parts))
     return "\n".join(lines)

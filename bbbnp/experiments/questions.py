@@ -10,18 +10,16 @@ are told apart: idle ones belong to pixels that are zero in every training image
 them. For the third question see `questions_adam`; there is also a model whose best posterior is known exactly.
 """
 
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 import json
-import multiprocessing
 from pathlib import Path
 import time
 
 import numpy as np
-from tqdm import tqdm
 
-from bbbnp.experiments import mnist, questions_adam, results
+from bbbnp.experiments import mnist, pool, questions_adam, results
 from bbbnp.experiments.questions_adam import quantiles
 from bbbnp.experiments.questions_text import comment, table
+from bbbnp.pruning import log10_signal_to_noise
 
 __all__ = ["CASES", "comment", "run", "table"]
 _ADAM = {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "cosine", "rho_init": -5.0}
@@ -36,7 +34,6 @@ CASES = {  # settings of each run; the mixture's take longest and go first, so t
     "gaussian_uniform": {"method": "gaussian", "minibatch_weights": "uniform", **_ADAM},
     "gaussian_geometric": {"method": "gaussian", "minibatch_weights": "geometric", **_ADAM}}
 MEASURED = ("mixture_uniform", "mixture_geometric", "gaussian_uniform", "gaussian_geometric")  # forces, by this rule
-BATCH = 128
 BINS = np.linspace(-4, 1, 101)  # of log10 sigma
 
 
@@ -51,18 +48,11 @@ def run_folder(folder, case, hidden, epochs, seed):
 
 
 def train(arguments):
-    """Make, finish or find one run, for a pool: its folder, or a text where it diverged; None if Ctrl-C stopped it."""
-    path, settings, data_dir = arguments
-    begun = (path / "settings.json").exists()
-    if begun and json.loads((path / "settings.json").read_text()) != settings:
-        raise ValueError(f"{path} holds a run with other settings: name another folder")
-    if (path / "result.json").exists():
-        return str(path)
+    """`mnist.finished`, for a pool: its record, or where it diverged the text that says so."""
     try:
-        done = mnist.run(path, settings, resume=begun, data_dir=data_dir, threads=1, progress=False)
+        return mnist.finished(arguments)
     except ArithmeticError as error:
         return {"diverged": str(error)}
-    return done and str(path)
 
 
 def idle_weights(architecture, x):
@@ -79,9 +69,7 @@ def idle_weights(architecture, x):
 
 def posterior_summary(model, idle, rho_init):
     """Quantiles of rho, of how far it moved, of sigma and of log10 of |mu|/sigma, and where sigma is, by group."""
-    with np.errstate(divide="ignore"):
-        snr = np.log10(np.abs(model.mu_.astype(float)) / model.sigma_)
-    groups = {}
+    groups, snr = {}, log10_signal_to_noise(model.mu_, model.rho_)
     for name, mask in (("idle", idle), ("used", ~idle)):
         if mask.any():
             sigma, rho = model.sigma_[mask], model.rho_[mask].astype(float)
@@ -104,7 +92,7 @@ def read_run(path, x):
              for name in ("epoch", "error_mean_network", "error_averaged", "nll", "complexity", "misfit")}
     return {**{name: record[f"validation_{name}"] for name in names}, "wall_time_s": record["wall_time_s"],
             "rho_init": settings["rho_init"], "prior": {name: settings[name] for name in ("pi", "sigma1", "sigma2")},
-            "predicted_move": predicted_move(settings, -(-len(x) // BATCH)), "curve": curve,
+            "predicted_move": predicted_move(settings, -(-len(x) // mnist.BATCH)), "curve": curve,
             "posterior": posterior_summary(model, idle_weights(model.architecture_, x), settings["rho_init"])}
 
 
@@ -124,32 +112,11 @@ def forces(path, x, y, *, batches=100, start=False):
     if start:
         mu, rho = architecture.initial_mu(settings["seed"]), np.full(architecture.size, settings["rho_init"])
     order = np.random.default_rng(settings["seed"]).permutation(len(x))
-    minibatches = -(-len(x) // BATCH)
-    rows = [order[i * BATCH:(i + 1) * BATCH] for i in range(min(batches, minibatches))]
+    minibatches = -(-len(x) // mnist.BATCH)
+    rows = [order[i * mnist.BATCH:(i + 1) * mnist.BATCH] for i in range(min(batches, minibatches))]
     found = questions_adam.moments(architecture, (mu, rho), [(x[r], y[r]) for r in rows], model.prior,
                                    settings["seed"])
     return list(questions_adam.force_records(found, idle_weights(architecture, x), minibatches))
-
-
-def _train_all(tasks, jobs, progress):
-    """`train` on all tasks, in processes of their own if there is more than one job.
-
-    No more are handed out than run at once, so that after Ctrl-C none is begun.
-    """
-    shown = {"desc": "questions", "total": len(tasks), "disable": None if progress is None else not progress}
-    if jobs == 1:
-        return [train(task) for task in tqdm(tasks, **shown)]
-    pool, begun, running = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")), [], set()
-    with pool, tqdm(**shown) as bar:
-        while len(begun) < len(tasks) or running:
-            while len(begun) < len(tasks) and len(running) < jobs:
-                begun.append(pool.submit(train, tasks[len(begun)]))
-                running.add(begun[-1])
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
-            bar.update(len(ended))
-            if None in [future.result() for future in ended]:
-                raise KeyboardInterrupt
-    return [future.result() for future in begun]
 
 
 def run(folder, *, epochs=40, hidden=400, seeds=(0, 1, 2), jobs=2, data_dir=None, progress=None, batches=100,
@@ -192,21 +159,21 @@ def run(folder, *, epochs=40, hidden=400, seeds=(0, 1, 2), jobs=2, data_dir=None
     cells = [(case, seed) for case in CASES for seed in seeds]
     paths = {cell: run_folder(folder, cell[0], hidden, epochs, cell[1]) for cell in cells}
     tasks = [(paths[case, seed], settings_of(case, hidden, epochs, seed), data_dir) for case, seed in cells]
-    found = dict(zip(cells, _train_all(tasks, jobs, progress)))
-    if None in found.values():
-        raise KeyboardInterrupt
+    found = {cells[number]: record for number, record in pool.each(
+        train, tasks, jobs=jobs, progress=progress, desc="questions")}
     x, y, _, _ = mnist.load_split(True, data_dir)
     runs = [{"case": case, "seed": seed, **(
-        end if isinstance(end, dict) else read_run(paths[case, seed], x))} for (case, seed), end in found.items()]
+        found[case, seed] if "diverged" in found[case, seed] else read_run(paths[case, seed], x))}
+        for case, seed in cells]
     measured = []
     for case in MEASURED:
         cell = case, seeds[0]
         for start in (True, False):
-            if isinstance(found[cell], str) and (not start or case.endswith("uniform")):  # both start alike
+            if "diverged" not in found[cell] and (not start or case.endswith("uniform")):  # both start alike
                 measured += [{"case": case, "state": "start" if start else "end", **record}
                              for record in forces(paths[cell], x, y, batches=batches, start=start)]
     return {"hidden": hidden, "epochs": epochs, "seeds": list(seeds), "examples": len(x), "bins": BINS.tolist(),
-            "minibatches": -(-len(x) // BATCH), "idle_inputs": int(np.sum(~np.any(x, axis=0))), "runs": runs,
+            "minibatches": -(-len(x) // mnist.BATCH), "idle_inputs": int(np.sum(~np.any(x, axis=0))), "runs": runs,
             "forces": measured, "conjugate": questions_adam.conjugate(**conjugate),
             "memory": questions_adam.memory(steps=conjugate["long"] // 4)}
 

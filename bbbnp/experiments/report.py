@@ -3,19 +3,13 @@
 A part stands between ``<!-- report: name -->`` and ``<!-- end: name -->``. No number in it is typed by hand.
 """
 
-import json
 from pathlib import Path
 import re
 import statistics
 import sys
 
 from bbbnp.experiments import report_mnist
-
-
-def _read(results, name):
-    """The result file `name`.json, or None where there is none."""
-    path = results / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+from bbbnp.experiments.results import read
 
 
 def regression(results):
@@ -23,7 +17,7 @@ def regression(results):
     text = []
     for name, title in (("regression", "points as in the paper's figure"),
                         ("regression_paper_text", "noise as in the paper's text")):
-        result = _read(results, name)
+        result = read(results, name)
         if result is None:
             continue
         if "width_95" not in result.get("bayes", {}):
@@ -65,7 +59,7 @@ def comment(result):
 
 def speed(results):
     """What `bbbnp bench --peers` measured, as Markdown."""
-    result = _read(results, "bench")
+    result = read(results, "bench")
     if result is None:
         return ""
     steps = [r for r in result["steps"] if r["threads"] == max(r["threads"] for r in result["steps"])]
@@ -100,7 +94,7 @@ def speed(results):
 
 def estimators(results):
     """What `bbbnp variance` measured, as Markdown."""
-    result = _read(results, "estimators")
+    result = read(results, "estimators")
     if result is None:
         return ""
     rows = {(r["state"], r["estimator"]): r for r in result["variance"]
@@ -131,7 +125,7 @@ def estimators(results):
 
 def story(results):
     """What `bbbnp bench --story` measured, as Markdown."""
-    result = _read(results, "bench_story")
+    result = read(results, "bench_story")
     if result is None:
         return ""
     rows = [f"| {r['version']} | {r['what']} | {r['ns_per_weight']:.1f} | "
@@ -168,9 +162,7 @@ def run(readme, results, *, check):
     """
     readme, results = Path(readme), Path(results)
     stale = _fill(readme, check, equations=equations(readme), results=regression(results), speed=speed(results),
-                  estimators=estimators(results), table1=report_mnist.table1(results),
-                  **{name: getattr(report_mnist, name)(results)
-                     for name in ("table2", "uncertainty", "questions")})
+                  estimators=estimators(results), **{part.__name__: part(results) for part in report_mnist.PARTS})
     return int(_fill(readme.parent / "notebooks" / "KERNELS.md", check, story=story(results)) or stale)
 
 

@@ -1,19 +1,14 @@
 """The parts of README.md on MNIST: Tables 1 and 2, from the files that ``bbbnp mnist`` and ``bbbnp prune`` wrote."""
 
-import json
+import numpy as np
 
 from bbbnp import paper
-from bbbnp.experiments import questions_text
+from bbbnp.experiments import pruned, questions_text, uncertainty as study
 from bbbnp.experiments.mnist_table import cells_of, spread
+from bbbnp.experiments.results import read
 
 NAMES = {"sgd": "SGD", "dropout": "dropout", "gaussian": "Bayes by Backprop, Gaussian prior",
          "mixture": "Bayes by Backprop, scale mixture"}
-
-
-def read(results, name):
-    """The records of a result file, or an empty list where there is none."""
-    path = results / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else []
 
 
 def _percent(records, name):
@@ -43,35 +38,37 @@ def table1(results):
             "| method | units | seeds | epochs | mean network | averaged draws | paper | NLL | ECE |",
             "|---|---|---|---|---|---|---|---|---|"]
     for (method, hidden), of in cells.items():
-        there = paper.TABLE_1[method][paper.WIDTHS.index(hidden)]
-        text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {of[0]['epochs']} | "
-                    f"{_percent(of, 'test_error_mean_network')} | {_percent(of, 'test_error_averaged')} | {there:.2f} "
-                    f"| {spread(of, 'test_nll')[0]:.4f} | {spread(of, 'test_ece')[0]:.4f} |")
-    first = {method: of[0] for (method, _), of in reversed(cells.items())}
-    chosen = "; ".join(f"{NAMES[method]}: {_settings(record)}" for method, record in reversed(first.items()))
+        errors = " | ".join(_percent(of, f"test_error_{which}") for which in ("mean_network", "averaged"))
+        text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {of[0]['epochs']} | {errors} | "
+                    f"{paper.table_1(method, hidden):.2f} | {spread(of, 'test_nll')[0]:.4f} | "
+                    f"{spread(of, 'test_ece')[0]:.4f} |")
+    first = {of[0]["method"]: of[0] for of in cells.values()}
+    chosen = "; ".join(f"{NAMES[method]}: {_settings(record)}" for method, record in first.items())
+    by_name = [f"{NAMES[method]} by {record['settings']['optimizer']}" for method, record in first.items()
+               if method in ("sgd", "dropout") and record["settings"]["optimizer"] != "sgd"]
     hours = sum(record["wall_time_s"] for record in records) / 3600
-    text += ["", f"Settings chosen on {records[0]['selected_on']}. {chosen}. Trained on all 60,000 images for as many "
+    text += ["", *([f"Ordinary networks have the paper's names, but the search chose another optimiser: "
+                    f"{', '.join(by_name)}.", ""] if by_name else []),
+             f"Settings chosen on {records[0]['selected_on']}. {chosen}. Trained on all 60,000 images for as many "
              "epochs as there was time for, fixed before each run (the paper's Figure 2 shows 600). "
              f"NLL and ECE are those of {max(r['draws'] for r in records)} averaged draws, ± the standard error over "
-             f"seeds; {hours:.1f} hours of training, with other work beside it ([all numbers]"
+             f"seeds; {hours:.1f} hours by the clock, pauses and other work included ([all numbers]"
              f"(pictures/mnist_table1.json), {records[0]['machine']}).", "", comment(cells)]
     return "\n".join(text)
 
 
 def comment(cells):
-    """What Table 1 says, cell by cell: where ours is below the paper's row, and where it is not."""
+    """What Table 1 says, cell by cell: where our mean network is below the paper's row, and where it is not."""
     better, worse = [], []
     for (method, hidden), of in cells.items():
-        there = paper.TABLE_1[method][paper.WIDTHS.index(hidden)]
-        ours = min(spread(of, name)[0] for name in ("test_error_mean_network", "test_error_averaged"))
+        there, ours = paper.table_1(method, hidden), spread(of, "test_error_mean_network")[0]
         (better if ours <= there else worse).append(f"{NAMES[method]} at {hidden} ({ours:.2f} against {there:.2f})")
-    return (f"By the better of the two predictions, at or below the paper's number: {', '.join(better) or 'none'}. "
-            f"Above it: {', '.join(worse) or 'none'}.")
+    return (f"The mean network, by which the search ranked, is at or below the paper's number: "
+            f"{', '.join(better) or 'nowhere'}. Above it: {', '.join(worse) or 'nowhere'}.")
 
 
 def uncertainty(results):
     """How much to believe each method, as Markdown: the scores by method, and where Bayes by Backprop is worse."""
-    from bbbnp.experiments import uncertainty as study
     result = read(results, "mnist_uncertainty")
     if not result:
         return ""
@@ -105,23 +102,31 @@ def table2(results):
     records = read(results, "mnist_table2")
     if not records:
         return ""
-    parts = sorted({r["removed"] for r in records})
+    parts, rows = sorted({r["removed"] for r in records}), pruned.rows(records)
+    there = " | ".join(f"{paper.TABLE_2[part]:.2f}" if part in paper.TABLE_2 else "" for part in parts)
     text = ["**Table 2**, test error in percent after removing weights", "",
             "| network | criterion | prediction | " + " | ".join(f"{part:.0%}" for part in parts) + " |",
-            "|---" * (3 + len(parts)) + "|"]
-    rows = {}
-    for r in records:
-        key = (f"{NAMES[r['method']]}, {r['hidden']} units, {r['minibatch_weights']} weights, seed {r['seed']}",
-               r["criterion"], r["prediction"])
-        rows.setdefault(key, {})[r["removed"]] = r["test_error"]
-    text += ["| " + " | ".join(key) + " | " + " | ".join(f"{found[part]:.2f}" for part in parts) + " |"
-             for key, found in rows.items()]
-    there = " | ".join(f"{paper.TABLE_2[part]:.2f}" if part in paper.TABLE_2 else "" for part in parts)
-    text += [f"| paper, 1200 units | snr | not said | {there} |", ""]
+            "|---" * (3 + len(parts)) + "|",
+            *("| " + " | ".join(key) + " | " + " | ".join(f"{found[part]:.2f}" for part in parts) + " |"
+              for key, found in rows.items()),
+            f"| paper, 1200 units | snr | not said | {there} |", "",
+            f"`averaged` are {records[0]['draws']} draws. A pruned weight is gone: no noise, no KL, no gradient ([all "
+            "numbers](pictures/mnist_table2.json)). What removing 95 % adds to the error of averaged draws, in points:"]
     for (network, criterion, prediction), found in rows.items():
-        if criterion == "snr":
-            text.append(f"{network}, {prediction}: removing 95 % by signal-to-noise changes the error by "
-                        f"{found[0.95] - found[0.0]:+.2f} points, 98 % by {found[0.98] - found[0.0]:+.2f}.")
-    text += ["", f"`averaged` are {records[0]['draws']} draws. A pruned weight is gone: no noise, no KL, no gradient "
-             "([all numbers](pictures/mnist_table2.json))."]
-    return "\n".join(text)
+        if (criterion, prediction) == ("snr", "averaged"):
+            size = rows[network, "magnitude", prediction]
+            cost, of_size = (found[0.95] - found[0.0], size[0.95] - size[0.0])
+            text.append(f"- {network}: {cost:+.2f} by signal-to-noise, {of_size:+.2f} by size: "
+                        f"{'the ratio' if cost < of_size else 'size alone' if cost > of_size else 'neither'} sorts "
+                        "better.")
+    return "\n".join([*text, *deviations(read(results, "mnist_weights") or [])])
+
+
+def deviations(weights):
+    """How far the deviations of the pruned networks came from their start, as Markdown."""
+    moved = [f"{r['method']} {r['hidden']}, {r['minibatch_weights']}: {r['rms_sigma']:.4f} from "
+             f"{np.logaddexp(0, r['rho_init']):.4f}" for r in weights if "rms_sigma" in r]
+    return ["", f"Root mean square of sigma after training: {'; '.join(moved)}."] if moved else []
+
+
+PARTS = table1, table2, uncertainty, questions  # each fills the part of its name

@@ -24,13 +24,25 @@ def writable_folder(path):
     return path
 
 
+def write_text(path, text):
+    """Write a text file, whole or not at all."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
 def write(path, result, *, seed, settings, wall_time_s):
     """Write `result` (JSON types) to `path`, whole, with version, seed, settings, machine and wall time before it."""
     head = {"version": bbbnp.__version__, "seed": seed, "settings": settings, "machine": machine(),
             "wall_time_s": round(wall_time_s, 2)}
-    temporary = Path(path).with_suffix(".part")
-    temporary.write_text(json.dumps({**head, **result}, indent=1) + "\n")
-    os.replace(temporary, path)
+    write_text(path, json.dumps({**head, **result}, indent=1) + "\n")
+
+
+def read(folder, name):
+    """The result file `name`.json of a folder, or None where there is none."""
+    path = Path(folder) / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def mean_error(values):

@@ -12,9 +12,6 @@ with standard normals zeta and signs s and t for every example and unit, and eps
 c = dlog S'/dlog sigma, 2 or 1,
 
     dv = dy dy/dv,    dMu = h^T dy,    dS' = h'^T dv,    dh = dy Mu^T + (dv S'^T) dh'/dh,    drho = r(rho) c S' dS'
-
-Noise is a function of the example's place in the minibatch, the layer and the unit: where a step is cut does not
-change it.
 """
 
 import numpy as np
