@@ -27,7 +27,7 @@ def learning_curves(records, path=None):
                 axes.plot(epochs, error, line, color=colour, linewidth=2, label=name)
             if method in paper.FIGURE_2:
                 axes.plot(paper.EPOCHS[:len(paper.FIGURE_2[method])], paper.FIGURE_2[method], marker,
-                          color=colour, fillstyle="none", markersize=8, mew=1.5, label=f"{name}, paper")
+                          color=colour, fillstyle="none", markersize=8, mew=1.5, label=f"{name}, paper, 1200")
         axes.set(xscale="log", ylim=(0.8, 2.6), xlabel="epochs", ylabel=f"test error in %, {hidden} units")
         axes.set_xticks((1, 10, 100, 600), ("1", "10", "100", "600"))
         drawn.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="small", handlelength=1.6)
@@ -55,7 +55,7 @@ def weight_histogram(weights, path=None):
             if method in paper.FIGURE_3:
                 deviation, peak = paper.FIGURE_3[method]
                 axes.plot(0, peak, marker, color=colour, fillstyle="none", markersize=9, mew=1.5,
-                          label=f"paper: deviation {deviation:.3f}, peak")
+                          label=f"paper, 1200 units: {deviation:.3f}, peak")
         axes.set(xlim=(-0.2, 0.2), yscale="log", ylim=(0.1, None), xlabel="weight", ylabel="density")
         drawn.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="x-small", handlelength=1.6)
     return drawn
@@ -77,7 +77,7 @@ def signal_to_noise(weights, path=None):
                          label=f"{name}, {record['hidden']} units, {record['minibatch_weights']}")
             below.plot(edges[1:], np.cumsum(counts) / record["size"], **style)
         below.plot(list(paper.FIGURE_4.values()), list(paper.FIGURE_4), "o", color=INK, fillstyle="none", markersize=8,
-                   mew=1.5, label="paper, mixture")
+                   mew=1.5, label="paper, mixture, 1200 units")
         below.axhline(0.75, color=GREY, linewidth=1)
         density.set(ylabel="density")
         below.set(xlabel=r"$\log_{10}\ |\mu|/\sigma$", ylabel="part of the weights", xlim=(-5, 1.5))

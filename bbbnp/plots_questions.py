@@ -78,10 +78,10 @@ def _idle_tracks(axes, result):
     runs = [r for r in adam if r["steps"] < 2 * shortest]
     geometric = [r for r in runs if r["minibatch_weights"] == "geometric"]
     drawn = [r for r in runs if r["minibatch_weights"] == "uniform"][:1] + geometric  # uniform ones are all alike
-    lines = "-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2))
+    lines = "-", "--", "-.", ":", "o-"
     for run, line, colour in zip(drawn, lines, (INK, ORANGE, BLUE, ORANGE, BLUE)):
         name = "uniform, any M" if run is drawn[0] and run not in geometric else f"geometric, M = {run['minibatches']}"
-        axes.plot(*np.transpose(run["track"]), color=colour, linestyle=line, linewidth=2.2, label=name)
+        axes.plot(*np.transpose(run["track"]), line, color=colour, linewidth=2.2, markersize=5, label=name)
     for place, run in enumerate(drawn):
         axes.plot(run["steps"], run["rho_idle_predicted"], "x", color=INK, markersize=9, mew=2, zorder=5,
                   clip_on=False, label="predicted end" if place == 0 else None)
