@@ -1,0 +1,143 @@
+"""Figure 6: seven agents at the mushroom bandit, and what of the settings that the paper leaves open decides success.
+
+A run is a game of one agent and one seed; agents of one seed meet the same mushrooms and the same luck. Games are kept
+in a folder, go on where Ctrl-C stopped them, to the same bits, and are not played again once they have ended.
+"""
+
+import json
+from pathlib import Path
+import time
+
+import numpy as np
+from tqdm import tqdm
+
+import bbbnp
+from bbbnp import _check
+from bbbnp.bandit import ThompsonSampler, mushroom_bandit
+from bbbnp.experiments import pool, results
+from bbbnp.game import Game, LinearThompson, by_chance
+from bbbnp.model import BayesRegressor
+from bbbnp.objective import GaussianPrior, ScaleMixture
+from bbbnp.training import DivergenceError
+
+DEFAULTS = {
+    "agent": "bbb", "seed": 0, "steps": 50_000, "hidden": [100, 100], "prior": "mixture", "pi": 0.5, "sigma1": 1.0,
+    "sigma2": float(np.exp(-6)), "noise": 1.0, "learning_rate": 1e-3, "optimizer": "adam", "rho_init": -5.0,
+    "temperature": 1.0, "fresh": False, "line_noise": 10.0, "line_sigma": 10.0}
+NETWORKS = {  # posterior, weight draws that decide, chance of an action by chance
+    "bbb": ("diagonal", 2, 0.0), "bbb-1": ("diagonal", 1, 0.0), "greedy": ("point", 0, 0.0),
+    "epsilon-1": ("point", 0, 0.01), "epsilon-5": ("point", 0, 0.05)}
+AGENTS = (*NETWORKS, "random", "linear-thompson")
+MARKS = (500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 50_000)
+VARIANTS = {  # what differs from DEFAULTS, for the figure of what matters
+    "as in the table": {}}
+BATCH, ACTIONS = 64, 2
+SAVED_EVERY = 1000  # interactions between checkpoints
+POINTS = 60  # of a curve in the result file
+
+
+def settings_of(agent, **changed):
+    """All settings of a game: those given, and the defaults."""
+    _check.one_of("agent", agent, AGENTS)
+    for name in changed:
+        _check.one_of("setting", name, DEFAULTS)
+    return {**DEFAULTS, **changed, "agent": agent}
+
+
+def agent_of(settings):
+    """The agent that the settings describe, before its first interaction."""
+    agent, seed = settings["agent"], settings["seed"]
+    if agent == "random":
+        return by_chance(ACTIONS, seed=seed)
+    if agent == "linear-thompson":
+        return LinearThompson(ACTIONS, settings["line_noise"], settings["line_sigma"], seed)
+    posterior, draws, epsilon = NETWORKS[agent]
+    prior = (GaussianPrior(settings["sigma1"]) if settings["prior"] == "gaussian"
+             else ScaleMixture(settings["pi"], settings["sigma1"], settings["sigma2"]))
+    own = {name: settings[name] for name in ("noise", "learning_rate", "optimizer", "rho_init", "temperature")}
+    model = BayesRegressor(hidden=tuple(settings["hidden"]), prior=prior, posterior=posterior, batch_size=BATCH,
+                           schedule="constant", standardize=False, seed=seed, **own)
+    return ThompsonSampler(model, ACTIONS, draws=draws, epsilon=epsilon, fresh=settings["fresh"])
+
+
+def run(folder, settings, *, data_dir=None, progress=None):
+    """Play one game in `folder`, from its checkpoint if there is one.
+
+    Returns
+    -------
+    dict or None
+        The record, which is in result.json too; None if Ctrl-C stopped the game.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a game with other settings.
+    DataError, OSError
+        As the loader and the files.
+    """
+    folder = Path(folder)
+    path, saved, result = (folder / name for name in ("settings.json", "game.npz", "result.json"))
+    if path.exists() and json.loads(path.read_text()) != settings:
+        raise ValueError(f"{folder} holds a game with other settings: name another folder")
+    if result.exists():
+        return json.loads(result.read_text())
+    game = Game(mushroom_bandit(data_dir=data_dir), agent_of(settings), settings["steps"])
+    results.writable_folder(folder)
+    results.write_text(path, json.dumps(settings, indent=1) + "\n")
+    seconds = 0.0
+    if saved.exists():
+        seconds = game.restore(saved)["seconds"]
+    diverged = False
+    while game.played < settings["steps"] and not diverged:
+        begun, stopped = time.perf_counter(), False
+        try:
+            stopped = game.play(until=min(game.played + SAVED_EVERY, settings["steps"]), progress=progress)
+        except DivergenceError:
+            diverged = True
+        seconds += time.perf_counter() - begun
+        game.save(saved, {"seconds": seconds})
+        if stopped:
+            return None
+    record = _record(settings, game, seconds, diverged)
+    results.write_text(result, json.dumps(record) + "\n")
+    return record
+
+
+def _record(settings, game, seconds, diverged):
+    """What came out: cumulative regret at the marks and along the curve."""
+    cumulative = np.cumsum(game.regret[:, :game.played], axis=1)
+    points = np.unique(np.geomspace(1, game.played, POINTS).astype(int))
+    realised, expected = ({str(mark): float(row[mark - 1]) for mark in MARKS if mark <= game.played}
+                          for row in cumulative)
+    return {"agent": settings["agent"], "seed": settings["seed"], "realised": realised, "expected": expected,
+            "settings": settings, "wall_time_s": round(seconds, 1), "diverged_at": game.played if diverged else None,
+            "curve": {"steps": points.tolist(), "realised": cumulative[0, points - 1].tolist(),
+                      "expected": cumulative[1, points - 1].tolist()},
+            "machine": results.machine(), "version": bbbnp.__version__}
+
+
+def task(arguments):
+    """`run` of (folder, settings, data_dir), for a pool."""
+    return run(arguments[0], arguments[1], data_dir=arguments[2], progress=False)
+
+
+def games(agents, seeds, **changed):
+    """Settings of every game, by the name of its folder; the longest first."""
+    return {f"{agent}_{seed}": settings_of(agent, seed=seed, **changed) for agent in agents for seed in seeds}
+
+
+def variants(seeds, steps):
+    """Settings of the games that vary what the paper leaves open, by the name of the folder."""
+    return {f"{name.replace(' ', '_')}_{seed}": settings_of("bbb", **{"seed": seed, "steps": steps, **changed})
+            for seed in seeds for name, changed in VARIANTS.items()}
+
+
+def play_all(folder, cells, *, jobs=2, data_dir=None, progress=None):
+    """Play the games in folders of `folder`, `jobs` at a time on a thread each; returns their records."""
+    tasks = [(Path(folder) / name, settings, data_dir) for name, settings in cells.items()]
+    records = {}
+    for number, record in pool.each(task, tasks, jobs=jobs, progress=progress, desc="games"):
+        last = str(max(map(int, record["realised"]), default=0))
+        tqdm.write(f"{tasks[number][0].name}: regret {record['realised'].get(last, float('nan')):.0f} at {last}")
+        records[number] = record
+    return [records[number] for number in sorted(records)]
