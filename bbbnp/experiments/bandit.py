@@ -31,7 +31,8 @@ AGENTS = (*NETWORKS, "random", "linear-thompson")
 MARKS = (500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 50_000)
 VARIANTS = {  # what differs from DEFAULTS, for the figure of what matters
     "as in the table": {}}
-BATCH, ACTIONS = 64, 2
+BATCH, MINIBATCHES, ACTIONS = 64, 64, 2
+SHORT = 20_000  # steps of a variant
 SAVED_EVERY = 1000  # interactions between checkpoints
 POINTS = 60  # of a curve in the result file
 
@@ -57,7 +58,8 @@ def agent_of(settings):
     own = {name: settings[name] for name in ("noise", "learning_rate", "optimizer", "rho_init", "temperature")}
     model = BayesRegressor(hidden=tuple(settings["hidden"]), prior=prior, posterior=posterior, batch_size=BATCH,
                            schedule="constant", standardize=False, seed=seed, **own)
-    return ThompsonSampler(model, ACTIONS, draws=draws, epsilon=epsilon, fresh=settings["fresh"])
+    return ThompsonSampler(model, ACTIONS, draws=draws, epsilon=epsilon, minibatches=MINIBATCHES,
+                           fresh=settings["fresh"])
 
 
 def run(folder, settings, *, data_dir=None, progress=None):
@@ -122,22 +124,51 @@ def task(arguments):
 
 
 def games(agents, seeds, **changed):
-    """Settings of every game, by the name of its folder; the longest first."""
-    return {f"{agent}_{seed}": settings_of(agent, seed=seed, **changed) for agent in agents for seed in seeds}
+    """Settings of every game, by the name of its folder; all agents of a seed before the next."""
+    return {f"{agent}_{seed}": settings_of(agent, seed=seed, **changed) for seed in seeds for agent in agents}
 
 
-def variants(seeds, steps):
-    """Settings of the games that vary what the paper leaves open, by the name of the folder."""
-    return {f"{name.replace(' ', '_')}_{seed}": settings_of("bbb", **{"seed": seed, "steps": steps, **changed})
-            for seed in seeds for name, changed in VARIANTS.items()}
+def variants(seeds, **changed):
+    """Settings of the games that vary what the paper leaves open, by the name of their folder: variant/seed."""
+    return {f"{name}/{seed}": settings_of("bbb", **{"seed": seed, "steps": SHORT, **changed, **varied})
+            for seed in seeds for name, varied in VARIANTS.items()}
 
 
 def play_all(folder, cells, *, jobs=2, data_dir=None, progress=None):
-    """Play the games in folders of `folder`, `jobs` at a time on a thread each; returns their records."""
+    """Play the games in folders of `folder`, `jobs` at a time on a thread each; those that have ended are kept."""
     tasks = [(Path(folder) / name, settings, data_dir) for name, settings in cells.items()]
-    records = {}
     for number, record in pool.each(task, tasks, jobs=jobs, progress=progress, desc="games"):
-        last = str(max(map(int, record["realised"]), default=0))
-        tqdm.write(f"{tasks[number][0].name}: regret {record['realised'].get(last, float('nan')):.0f} at {last}")
-        records[number] = record
-    return [records[number] for number in sorted(records)]
+        tqdm.write(f"{list(cells)[number]}: regret {record['curve']['realised'][-1]:.0f}")
+
+
+def collect(folder, cells):
+    """Records of those of the games that have ended; a variant's has its name."""
+    records = []
+    for name, settings in cells.items():
+        path = Path(folder) / name / "result.json"
+        record = json.loads(path.read_text()) if path.exists() else None
+        if record and record["settings"] == settings:
+            records.append({**record, **({"variant": name.split("/")[0]} if "/" in name else {})})
+    return records
+
+
+def rows(records):
+    """Records by agent, or by variant, in the order of the first of each."""
+    of = {}
+    for record in records:
+        of.setdefault(record.get("variant", record["agent"]), []).append(record)
+    return of
+
+
+def table(records):
+    """Mean and standard error of realised regret at the marks, as text."""
+    marks = sorted({mark for record in records for mark in record["realised"]}, key=int)
+    lines = [f"{'realised regret at':24}{'games':>6}" + "".join(f"{int(mark):>15,}" for mark in marks)]
+    for name, of in rows(records).items():
+        cells = []
+        for mark in marks:
+            values = [record["realised"][mark] for record in of if mark in record["realised"]]
+            mean, error = results.mean_error(values) if values else (float("nan"), None)
+            cells.append(f"{mean:.0f}" + (f" +- {error:.0f}" if error is not None else ""))
+        lines.append(f"{name:24}{len(of):6}" + "".join(f"{cell:>15}" for cell in cells))
+    return "\n".join(lines)
