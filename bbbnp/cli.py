@@ -233,7 +233,8 @@ COMMANDS = {
     "questions": (*_of("questions"), "four questions about the prior, temperature, minibatch weights and SGD",
                   "Train the same network on MNIST in several ways, never with the test images, measure what Adam "
                   "makes of each minibatch weight, check it on a model of known posterior, and say what comes out."),
-    "bandit": (*_of("bandit_command"), "Figure 6: mushrooms that may be poisonous, chosen by Thompson sampling",
+    "bandit": (*_of("bandit_command", "arguments", "run"),
+               "Figure 6: mushrooms that may be poisonous, chosen by Thompson sampling",
                "Play the mushroom bandit with Bayes by Backprop, greedy agents and an exact control, in compiled code; "
                "write the regret of each and the figure. A game of 50,000 steps takes about ten minutes on a core; "
                "Ctrl-C at any time, and the same command goes on to the same bits. With --variants, see which of the "

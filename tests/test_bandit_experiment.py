@@ -80,7 +80,7 @@ def test_a_game_that_diverges_is_a_record_that_says_where(tmp_path):
     (["--seeds", "0"], 2, "seeds=0"), (["--noise", "-1"], 2, "noise=-1"), (["--line-sigma", "0"], 2, "prior_sigma=0"),
     (["--collect"], 2, "holds no game"), (["--steps", "0"], 2, "steps=0")])
 def test_wrong_use_is_one_line(arguments, code, message, tmp_path, capsys):
-    assert cli.main(["bandit", "--jobs", "1", "--runs", str(tmp_path), "--out", str(tmp_path), *arguments]) == code
+    assert cli.main(["bandit", *QUICK, "--runs", str(tmp_path), "--out", str(tmp_path), *arguments]) == code
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
 
