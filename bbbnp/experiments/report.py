@@ -8,7 +8,7 @@ import re
 import statistics
 import sys
 
-from bbbnp.experiments import report_mnist
+from bbbnp.experiments import report_bandit, report_mnist
 from bbbnp.experiments.results import read
 
 
@@ -162,7 +162,7 @@ def run(readme, results, *, check):
     """
     readme, results = Path(readme), Path(results)
     stale = _fill(readme, check, equations=equations(readme), results=regression(results), speed=speed(results),
-                  estimators=estimators(results), **{part.__name__: part(results) for part in report_mnist.PARTS})
+                  estimators=estimators(results), **{part.__name__: part(results) for part in (*report_mnist.PARTS, *report_bandit.PARTS)})
     return int(_fill(readme.parent / "notebooks" / "KERNELS.md", check, story=story(results)) or stale)
 
 
