@@ -88,9 +88,12 @@ def test_an_equation_has_tests_among_them_the_named_one(row):
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 def test_once_there_are_lectures_an_equation_has_its_section(row):
     lectures = {path.name[:2]: path for path in (ROOT / "notebooks/source").glob("*.py")}
-    assert re.fullmatch(r"\d\d", row["notebook"])
-    if row["notebook"] in lectures:
-        assert re.search(rf"\b{row['id']}\b", lectures[row["notebook"]].read_text())
+    number, = re.findall(r"^\[?(\d\d)\b", row["notebook"])
+    if number in lectures:
+        assert row["notebook"] == f"[{number}]({lectures[number].stem}.ipynb)"
+        assert re.search(rf"\b{row['id']}\b", lectures[number].read_text())
+    else:
+        assert row["notebook"] == number
 
 
 def test_github_renders_the_formulas():
