@@ -1,5 +1,6 @@
 """Each way of putting the noise in, KL and gradient: beside reference.py and finite differences; its expectation."""
 
+from dataclasses import replace
 import itertools
 
 import numba
@@ -179,6 +180,24 @@ def test_gradient_has_the_expectation_of_that_with_shared_weights(settings, dire
     biased = projected(Objective(GaussianPrior(0.7), noise=0.5, draws=2, temperature=1.5, **settings), vectors)
     assert largest_z(biased - shared) > 4  # and the test can tell
     assert not np.isclose(ours, shared).all(axis=1).any()
+
+
+@pytest.mark.E14
+@pytest.mark.E16
+@pytest.mark.E22
+@pytest.mark.parametrize("weight_noise", ["weights", "local", "flipout"])
+def test_the_kl_does_not_depend_on_the_batch_and_pulls_every_mean(weight_noise):  # museum 9
+    architecture, mu, rho, x, y, objective, key = path_case(
+        "gaussian", "gaussian", "tanh", "uniform", kl="closed", weight_noise=weight_noise)
+    truth = np.array(reference.kl_to_gaussian_backward(mu, rho, 0.7))
+    assert truth.all()
+    for inputs, targets in ((x, y), (np.vstack([x, 3 * x]), np.vstack([y, -y])), (x[:1], y[:1])):
+        charged, free = (free_energy_gradient(
+            architecture, mu, rho, inputs, targets, key=key, objective=replace(objective, temperature=temperature))
+            for temperature in (0.7, 0.0))
+        assert charged.log_q == free.log_q == pytest.approx(reference.kl_to_gaussian(mu, rho, 0.7), rel=1e-12)
+        part = np.array([charged.dmu - free.dmu, charged.drho - free.drho]) / objective.kl_weight
+        np.testing.assert_allclose(part, truth, rtol=0, atol=1e-10 * np.abs(charged.dmu).max())
 
 
 @pytest.mark.E23
