@@ -18,12 +18,12 @@ def bandit(results):
     if not records:
         return ""
     of, steps = games.rows(records), records[0]["settings"]["steps"]
-    marks = [mark for mark in records[0]["realised"] if int(mark) in paper.STEPS]
+    marks = [str(mark) for mark in paper.STEPS if str(mark) in records[0]["realised"]]
     text = [f"**Figure 6**, cumulative regret of {steps:,} mushrooms", "",
             "| agent | games | " + " | ".join(f"{int(mark):,}" for mark in marks) + " | expected, at the end |",
             "|---" * (3 + len(marks)) + "|"]
     for agent, group in of.items():
-        cells = [_mean(group, lambda record: record["realised"][mark]) for mark in marks]
+        cells = [_mean(group, lambda record, mark=mark: record["realised"][mark]) for mark in marks]
         text.append(f"| {LINES[agent][0]} | {len(group)} | " + " | ".join(cells)
                     + f" | {_mean(group, lambda record: record['curve']['expected'][-1])} |")
         if agent in paper.FIGURE_6:
@@ -35,10 +35,10 @@ def bandit(results):
              f"mixture (pi {settings['pi']:g}, sigma1 {settings['sigma1']:g}, sigma2 {settings['sigma2']:.2g})")
     minutes = max(record["wall_time_s"] for record in records) / 60
     text += ["", f"Realised regret, mean ± standard error; seeds from 0. Prior: {prior}; noise of the likelihood "
-             f"{settings['noise']:g}, Adam with the constant rate {settings['learning_rate']:g}, rho from "
-             f"{settings['rho_init']:g}, one weight draw a training step: chosen by short games of another seed. The "
-             f"longest game took {minutes:.0f} minutes on one core, beside others ([all numbers](pictures/bandit.json), "
-             f"{first['machine']}).", "", comment(of)]
+             f"{settings['noise']:g}, Adam with the constant rate {settings['learning_rate']:g} ({games.POINT_RATE:g} "
+             f"for greedy agents), rho from {settings['rho_init']:g}, one weight draw a training step: chosen by short "
+             f"games of other seeds. The longest game took {minutes:.0f} minutes on one core, beside others ([all numbers]"
+             f"(pictures/bandit.json), {first['machine']}).", "", comment(of)]
     return "\n".join([*text, *sensitivity(results)])
 
 
