@@ -22,7 +22,7 @@ from bbbnp.training import DivergenceError
 
 DEFAULTS = {
     "agent": "bbb", "seed": 0, "steps": 50_000, "hidden": [100, 100], "prior": "mixture", "pi": 0.5, "sigma1": 1.0,
-    "sigma2": float(np.exp(-6)), "noise": 1.0, "learning_rate": 3e-4, "optimizer": "adam", "rho_init": -5.0,
+    "sigma2": float(np.exp(-6)), "noise": 1.0, "learning_rate": 1e-4, "optimizer": "adam", "rho_init": -5.0,
     "temperature": 1.0, "fresh": False, "line_noise": 3.0, "line_sigma": 3.0}
 NETWORKS = {  # posterior, weight draws that decide, chance of an action by chance
     "bbb": ("diagonal", 2, 0.0), "bbb-1": ("diagonal", 1, 0.0), "greedy": ("point", 0, 0.0),
@@ -33,7 +33,7 @@ MARKS = (500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 50_000)
 VARIANTS = {  # what differs from DEFAULTS, for the figure of what matters
     "as in the table": {}, "noise 0.3": {"noise": 0.3}, "noise 3": {"noise": 3.0}, "noise 10": {"noise": 10.0},
     "Gaussian prior, 1": {"prior": "gaussian"}, "spike e^-3": {"sigma2": float(np.exp(-3))},
-    "rate 1e-3": {"learning_rate": 1e-3}, "rate 1e-4": {"learning_rate": 1e-4}, "rho from -3": {"rho_init": -3.0},
+    "rate 1e-3": {"learning_rate": 1e-3}, "rate 3e-4": {"learning_rate": 3e-4}, "rho from -3": {"rho_init": -3.0},
     "fresh": {"fresh": True}}
 BATCH, MINIBATCHES, ACTIONS = 64, 64, 2
 SHORT = 20_000  # steps of a variant

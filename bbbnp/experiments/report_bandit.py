@@ -37,8 +37,8 @@ def bandit(results):
     text += ["", f"Realised regret, mean ± standard error; seeds from 0. Prior: {prior}; noise of the likelihood "
              f"{settings['noise']:g}, Adam with the constant rate {settings['learning_rate']:g} ({games.POINT_RATE:g} "
              f"for greedy agents), rho from {settings['rho_init']:g}, one weight draw a training step: chosen by short "
-             f"games of other seeds. The longest game took {minutes:.0f} minutes on one core, beside others ([all numbers]"
-             f"(pictures/bandit.json), {first['machine']}).", "", comment(of)]
+             f"games of other seeds. The longest game took {minutes:.0f} minutes on one core, beside others "
+             f"([all numbers](pictures/bandit.json), {first['machine']}).", "", comment(of)]
     return "\n".join([*text, *sensitivity(results)])
 
 
