@@ -150,7 +150,7 @@ class Exercise:
         """Whether the answer is this known mistake, in all cases; a mistake may overflow where the answer does."""
         for case, answer in zip(cases, answers):
             for a, b in zip(answer, self._run(function, case)):
-                if a.shape != b.shape or not np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True):
+                if a.shape != b.shape or not np.allclose(a, b, rtol=self.tolerance, atol=1e-12, equal_nan=True):
                     return False
         return True
 
