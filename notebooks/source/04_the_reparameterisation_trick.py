@@ -297,7 +297,8 @@ check.slope(log_softplus_backward)
 # %%
 with np.errstate(divide="ignore"):
     log_sigma = [np.log(np.log(1 + np.exp(rho))) for rho in (-36.0, -38.0)]
-print(f"log sigma at -36 and -38: {log_sigma[0]:.2f} and {log_sigma[1]}"," the kernel:", posterior.log_softplus(-38.0))
+print(f"log sigma at -36 and -38: {log_sigma[0]:.2f} and {log_sigma[1]}; "
+      f"the kernel: {posterior.log_softplus(-38.0):.2f}")
 assert np.isfinite(log_sigma[0]) and np.isneginf(log_sigma[1])
 assert abs(posterior.log_softplus(-38.0) + 38) < 1e-12
 
