@@ -24,7 +24,7 @@ class BayesClassifier(BayesModel):
     ----------
     classes_ : ndarray, shape (C,)
         Labels seen in training, sorted: the columns of `predict_proba`.
-    mu_, rho_, sigma_, free_energy_, validation_, interrupted_
+    mu_, rho_, sigma_, free_energy_, effective_temperature_, validation_, interrupted_
         As in `BayesRegressor`.
     """
 

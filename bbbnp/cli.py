@@ -1,5 +1,5 @@
-"""The command line: ``bbbnp regression``, ``mnist``, ``prune``, ``gradcheck``, ``bench``, ``variance``, ``data`` and
-``report``.
+"""The command line: ``bbbnp regression``, ``mnist``, ``prune``, ``bandit``, ``gradcheck``, ``bench``, ``variance``,
+``data`` and ``report``.
 
 Exit codes: 0 done, 1 failed, 2 wrong use; an error is one line.
 """
@@ -233,6 +233,12 @@ COMMANDS = {
     "questions": (*_of("questions"), "four questions about the prior, temperature, minibatch weights and SGD",
                   "Train the same network on MNIST in several ways, never with the test images, measure what Adam "
                   "makes of each minibatch weight, check it on a model of known posterior, and say what comes out."),
+    "bandit": (*_of("bandit_command", "arguments", "run"),
+               "Figure 6: mushrooms that may be poisonous, chosen by Thompson sampling",
+               "Play the mushroom bandit with Bayes by Backprop, greedy agents and an exact control, in compiled code; "
+               "write the regret of each and the figure. A game of 50,000 steps takes about ten minutes on a core; "
+               "Ctrl-C at any time, and the same command goes on to the same bits. With --variants, see which of the "
+               "settings that the paper does not state decides success."),
     "gradcheck": (_gradcheck_arguments, _gradcheck, "every hand-written gradient against finite differences",
                   "Check every kernel, reference.py, and the training path, serial and parallel, for each prior, "
                   "likelihood, activation, minibatch weight and way of putting the noise in, by Ridders' extrapolated "

@@ -1,15 +1,17 @@
 """What BayesRegressor and BayesClassifier share: scikit-learn's conventions around the kernels, fitting, and files."""
 
 from dataclasses import dataclass
+import warnings
 
 import numpy as np
 
 from bbbnp import _check, checkpoint, training
 from bbbnp.architecture import Architecture
 from bbbnp.kernels import hotloop, optimizer
-from bbbnp.objective import MINIBATCH_WEIGHTS
+from bbbnp.objective import MINIBATCH_WEIGHTS, minibatch_weights
 from bbbnp.parameters import OPTIMIZERS, SCHEDULES, Parametrized
 from bbbnp.prediction import sample_outputs
+from bbbnp.temperature import effective_temperature
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 LARGEST_VALUE = 1e18  # of the data, in the user's units
@@ -66,6 +68,9 @@ class BayesModel(Parametrized, checkpoint.Saved):
 
         The first call of a new model starts it. The standardisation of the first call stays, so do the classes;
         the schedule goes on (`epochs` of the model is its horizon), and the bits are those of one long `fit`.
+
+        Give all the data: what is given is charged the whole KL in every pass. A UserWarning says which temperature is
+        targeted where there are fewer examples than in a call before.
         """
         epochs = _check.integer("epochs", epochs, least=1)
         if not hasattr(self, "state_"):
@@ -158,8 +163,24 @@ class BayesModel(Parametrized, checkpoint.Saved):
         return training.Problem(self.architecture_.network, self.prior.components(self.dtype), objective,
                                 settings, data, plan, ws, self.seed, self.threads)
 
+    def _keep_target(self, examples):
+        """Keep which posterior training on so many examples targets, and warn where that is not what was asked for."""
+        most, size = max(examples, self.started_.get("examples", 0)), min(self.batch_size, examples)
+        sizes = [min(size, examples - start) for start in range(0, examples, size)]
+        asked = self.temperature if self.posterior == "diagonal" else 0.0
+        target = effective_temperature(
+            examples, batches=len(sizes), likelihood_weight=examples / most,
+            kl_weight=asked * minibatch_weights(self.minibatch_weights, sizes))
+        self.started_ |= {"examples": most, "effective_temperature": target}
+        if abs(target - asked) > 1e-9 * asked:
+            warnings.warn(
+                f"partial_fit was given {examples} examples after {most}, and each pass charges them the whole KL: as "
+                f"a part of the data they target the posterior of temperature {target:.3g}, where temperature="
+                f"{asked:g} was asked for. Give all the data at once: minibatches are cut inside", stacklevel=4)
+
     def _train(self, X, y, until, validation):
         problem, before = self._problem(X, y), self.state_.epoch
+        self._keep_target(len(X))
 
         def validate(epoch):
             scores = self._scores(*validation)
@@ -200,6 +221,13 @@ class BayesModel(Parametrized, checkpoint.Saved):
         """Posterior standard deviations, shape (P,); zero for a point estimate."""
         rho = self.rho_.astype(float)
         return np.zeros_like(rho) if self.posterior != "diagonal" else np.logaddexp(0, rho)
+
+    @property
+    def effective_temperature_(self):
+        """Temperature of the posterior that training targeted, by `effective_temperature` (E26); 0 without a KL."""
+        self._fitted()
+        asked = self.temperature if self.posterior == "diagonal" else 0.0  # files of before did not have it
+        return self.started_.get("effective_temperature", asked)
 
     @property
     def free_energy_(self):

@@ -75,6 +75,9 @@ class BayesRegressor(BayesModel):
         Standard deviation of the noise in the user's units, unless it depends on the input.
     free_energy_ : structured ndarray, shape (epochs,)
         `complexity` and `misfit` of every epoch, in nats.
+    effective_temperature_ : float
+        Of the posterior that the last call of `fit` or `partial_fit` targeted: `temperature`, 0 without a KL, and more
+        where `partial_fit` was given a part of the data.
     validation_ : list of dict
     interrupted_ : bool
         Whether Ctrl-C ended the last call; `partial_fit` goes on.

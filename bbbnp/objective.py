@@ -234,4 +234,5 @@ def minibatch_weights(kind, sizes):
     if not np.iterable(sizes) or len(sizes) == 0:
         raise ValueError(f"sizes={sizes!r} must hold the number of examples of each minibatch")
     sizes = [_check.integer("sizes", size, least=1) for size in sizes]
-    return np.array([elbo.minibatch_weight(code, i, len(sizes), size, sum(sizes)) for i, size in enumerate(sizes)])
+    total = sum(sizes)
+    return np.array([elbo.minibatch_weight(code, i, len(sizes), size, total) for i, size in enumerate(sizes)])

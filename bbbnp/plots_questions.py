@@ -118,3 +118,24 @@ def mechanism(result, path=None):
                 axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5),
                             handlelength=1.8)
     return figure
+
+
+def temperatures(recipes, path=None):
+    """Draw pairs of a loss and the temperature that it targets on one axis, 1 marked, the coldest on top.
+
+    What is cold is too sure (hollow), what is hot is nearer to the prior than the data ask for (filled); squares hit 1.
+    """
+    recipes = sorted(recipes, key=lambda recipe: -recipe[1])
+    with drawing(path, 5.6, size=13) as figure:
+        axes = figure.subplots()
+        axes.axvline(1, color=INK, linewidth=1)
+        for place, (_, value) in enumerate(recipes):
+            right = abs(value - 1) < 1e-9
+            axes.plot([1, value], [place, place], color=GREY, linewidth=1.2, zorder=1)
+            axes.plot(value, place, "s" if right else "o", color=INK if right else BLUE if value < 1 else ORANGE,
+                      fillstyle="none" if value < 1 - 1e-9 else "full", markersize=7, markeredgewidth=1.5)
+        axes.set_yticks(range(len(recipes)), [loss for loss, _ in recipes])
+        axes.set(xscale="log", xlabel="temperature of the target")
+        axes.set_title("colder: too sure   |   hotter: nearer to the prior", fontsize="small")
+        axes.grid(axis="x", color=GREY, linewidth=0.4)
+    return figure

@@ -154,11 +154,8 @@ def minibatch_weight(kind, i, minibatches, size, examples):
 
 def free_energy(mu, rho, log_noise, x, y, eps, widths, name, prior, likelihood, kl_weight):
     """F = kl_weight [log q(w) - log P(w)] - log P(D | w), averaged over the draws eps (S, P) (E2)"""
-    total = 0
-    for e, w in zip(eps, reparameterize(mu, rho, eps)):
-        complexity = log_posterior(rho, e) - log_prior(w, prior)
-        total += kl_weight * complexity - log_likelihood(likelihood, network(w, x, widths, name)[-1], y, log_noise)
-    return total / len(eps)
+    return np.mean([kl_weight * (log_posterior(rho, e) - log_prior(w, prior)) - log_likelihood(
+        likelihood, network(w, x, widths, name)[-1], y, log_noise) for e, w in zip(eps, reparameterize(mu, rho, eps))])
 
 
 def short_gradient(g, rho, eps, kl_weight):
@@ -236,12 +233,9 @@ def placed_network_backward(dy, mu, s_all, tape, widths, name):
 
 def placed_free_energy(mu, rho, log_noise, x, y, eps, units, widths, name, prior, likelihood, kl_weight):
     """`free_energy` with noise in the units, `units` for each draw; the KL is that of w = mu + sigma eps (E16, E22)"""
-    total = 0
-    for e, z in zip(eps, units):
-        out, _ = placed_network(mu, spread(rho, e, z[0][0] is None), x, z, widths, name)
-        complexity = log_posterior(rho, e) - log_prior(reparameterize(mu, rho, e), prior)
-        total += kl_weight * complexity - log_likelihood(likelihood, out, y, log_noise)
-    return total / len(eps)
+    return np.mean([kl_weight * (log_posterior(rho, e) - log_prior(reparameterize(mu, rho, e), prior)) - log_likelihood(
+        likelihood, placed_network(mu, spread(rho, e, z[0][0] is None), x, z, widths, name)[0], y, log_noise)
+                    for e, z in zip(eps, units)])
 
 
 def placed_free_energy_gradient(mu, rho, log_noise, x, y, eps, units, widths, name, prior, likelihood, kl_weight,
@@ -297,3 +291,8 @@ def entropy_split(p):
     """E[p], aleatoric E[H[p]], epistemic H[E[p]] - E[H[p]], p (S, N, C) (E18)"""
     mean, inner = p.mean(axis=0), np.mean(np.sum(-p * np.log(p), axis=2), axis=0)
     return mean, inner, np.sum(-mean * np.log(mean), axis=1) - inner
+
+
+def thompson_action(f):
+    """a = argmax_a (1/S) sum_s f(x, a; w_s), the rewards f (S, A) that S draws of the weights expect (E20)"""
+    return f.mean(axis=0).argmax()

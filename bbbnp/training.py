@@ -114,7 +114,7 @@ class LastGood:
 
 
 @contextlib.contextmanager
-def _interruptible():
+def interruptible():
     """Yield an Event that Ctrl-C sets in place of raising, so that a slice ends whole, with its counters."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -161,7 +161,7 @@ def run(problem, state, until, *, validate=None, progress=None):
     good = LastGood.of(state, state.theta.copy()) if begin < until else None
     bar = tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
                disable=None if progress is None else not progress)
-    with _interruptible() as stop, threadpool_limits(1, user_api="blas"), bar:
+    with interruptible() as stop, threadpool_limits(1, user_api="blas"), bar:
         while state.epoch < until and not stop.is_set():
             goal = until if validate is None else min(until, begin + ((state.epoch - begin) // every + 1) * every)
             steps = min(steps, (goal - state.epoch) * problem.minibatches - state.batch)

@@ -1,5 +1,6 @@
 """The flat layout: size, views, initial values, and errors."""
 
+from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest
 
@@ -23,6 +24,26 @@ def test_views_are_w_row_by_row_then_b_of_each_layer(widths):
     for pair, twin in zip(views, reference.layers(flat, widths), strict=True):
         np.testing.assert_array_equal(pair[0], twin[0])
         np.testing.assert_array_equal(pair[1], twin[1])
+
+
+@pytest.mark.E10
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=6, unique=True), st.integers(1, 2000), st.integers(1, 50),
+       st.integers(1, 60))
+@settings(derandomize=True, deadline=None, max_examples=100)
+def test_views_and_units_of_any_network_cover_every_weight_once(widths, unit, block, rows):
+    architecture = Architecture(widths)
+    flat, count = np.arange(architecture.size), np.zeros(architecture.size, int)
+    np.testing.assert_array_equal(np.concatenate([part.ravel() for pair in architecture.views(flat) for part in pair]),
+                                  flat)
+    ws = architecture.workspace(rows, np.float32, unit=unit, block=block)
+    for depth, k, k_end, start in ws.units:
+        n = widths[depth + 1]
+        biases = n if k_end == widths[depth] else 0
+        count[start + k * n:start + k_end * n + biases] += 1
+        assert 0 <= k < k_end <= widths[depth]
+    assert np.all(count == 1)
+    assert len(ws.dlog_noise) * block >= rows > (len(ws.dlog_noise) - 1) * block
+    assert len(ws.parts) * ws.tile >= architecture.size and ws.outputs.size == rows * sum(widths[1:])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -9,7 +9,8 @@ import warnings
 import numpy as np
 import pytest
 
-from bbbnp import GaussianPrior, ModelFileError, ScaleMixture, checkpoint, load
+from bbbnp import (
+    GaussianPrior, ModelFileError, ScaleMixture, checkpoint, gradcheck_kernels, load, objective)
 from bbbnp.checkpoint import FORMAT
 
 ARRAYS = {"theta", "first", "second", "average", "history", "settings", "x_shift_", "x_scale_", "y_shift_", "y_scale_",
@@ -32,6 +33,11 @@ def rewritten(path, settings=(), params=(), **arrays):
     content["settings"] = np.array(json.dumps(changed))
     np.savez(path, **{name: array for name, array in content.items() if array is not None})
     return path
+
+
+def test_every_prior_can_be_read_again():
+    priors = {value for value in vars(objective).values() if isinstance(value, type) and hasattr(value, "components")}
+    assert set(checkpoint.PRIORS.values()) == priors == {type(prior) for prior in gradcheck_kernels.PRIORS.values()}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -121,7 +121,7 @@ def test_readme_says_what_the_result_files_say(tmp_path, capsys):
     copy = tmp_path / "README.md"
     copy.write_text((ROOT / "README.md").read_text().replace("1.5", "1.6", 1))
     (tmp_path / "notebooks").mkdir()
-    for page in ("EQUATIONS.md", "KERNELS.md"):
+    for page in ("EQUATIONS.md", "KERNELS.md", "TEMPERATURE.md"):
         (tmp_path / "notebooks" / page).write_text((ROOT / "notebooks" / page).read_text())
     head, tail = copy.read_text().split("<!-- report: results -->")
     copy.write_text(f"{head}<!-- report: results -->{tail.replace('1', '2', 1)}")

@@ -190,7 +190,8 @@ def test_a_refused_first_partial_fit_does_not_make_a_fitted_model():
 def test_training_goes_on_with_fewer_minibatches_than_were_done_of_an_epoch():
     net = BayesRegressor(**SMALL, batch_size=5).fit(X, Y)
     net.state_.step, net.state_.batch = 8, 2  # as Ctrl-C leaves it after two of three minibatches
-    net.partial_fit(X[:5], Y[:5])
+    with pytest.warns(UserWarning, match="as a part of the data"):
+        net.partial_fit(X[:5], Y[:5])
     assert net.state_.step > 8 and (net.state_.epoch, net.state_.batch) == (3, 0)
 
 

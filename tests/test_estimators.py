@@ -1,7 +1,9 @@
 """Each way of putting the noise in, KL and gradient: beside reference.py and finite differences; its expectation."""
 
+from dataclasses import replace
 import itertools
 
+from hypothesis import given, settings as hypothesis_settings, strategies as st
 import numba
 import numpy as np
 import pytest
@@ -11,9 +13,12 @@ from bbbnp import (
     unit_noise, weight_noise)
 from bbbnp.exact import ConjugateRegression
 from bbbnp.gradcheck import TOLERANCE, table, worst_entry
+from bbbnp.architecture import ACTIVATIONS
 from bbbnp.gradcheck_cases import (
     BUILDS, PIECES, equation_of, estimator_rows, estimator_settings, left_out, path_blocks, path_case, path_numeric)
+from bbbnp.gradcheck_kernels import PRIORS, data_for
 from bbbnp.kernels import hotloop
+from bbbnp.objective import output_width
 
 JIT = not numba.config.DISABLE_JIT
 HIDDEN = (4, 5) if JIT else (2,)
@@ -88,6 +93,52 @@ def test_value_and_gradient_equal_the_reference(prior, settings, dtype):
         assert result.log_prior == 0
         assert result.log_q == pytest.approx(reference.kl_to_gaussian(mu, rho, 0.7), rel=tolerance)
     assert result[:4] == free_energy(architecture, mu.astype(dtype), rho, x, y, objective=objective, key=key)
+
+
+few = hypothesis_settings(derandomize=True, deadline=None, max_examples=30)
+
+
+@st.composite
+def problems(draw, likelihoods, rho, scale):
+    """Of any architecture, prior and estimator: name of the prior, and what `twin` takes, in float64.
+
+    Layer widths differ; rho is drawn from `rho`, weight by weight, means and inputs are up to `scale` in size.
+    """
+    prior, estimator = draw(st.sampled_from(SETTINGS))
+    likelihood, hidden = draw(st.sampled_from(likelihoods)), draw(st.lists(st.integers(1, 7), max_size=3, unique=True))
+    architecture = Architecture((3, *hidden, output_width(likelihood, 2)), draw(st.sampled_from([*ACTIVATIONS])))
+    rows, numbers = draw(st.integers(1, 9)), np.random.default_rng(draw(st.integers(0, 99)))
+    mu = scale * numbers.normal(size=architecture.size)
+    rho = numbers.choice(draw(st.lists(rho, min_size=1, max_size=5)), mu.size)
+    x, y = data_for(numbers, likelihood, 3, rows)
+    return prior, (architecture, mu, rho, scale * x, y, Objective(
+        PRIORS[prior], likelihood, (0.6, 0.9), draws=2, minibatch_weight=draw(st.floats(1e-3, 1)), **{
+            name: value for name, value in estimator.items() if name != "draws"}), Key(draw(st.integers(0, 2**62)), 3))
+
+
+@few
+@given(problems(["gaussian", "gaussian_input", "categorical", "bernoulli"], st.floats(-30, 2), 1.0))
+def test_any_network_has_value_and_gradient_of_the_reference(problem):
+    prior, case = problem
+    *arguments, objective, key = case
+    result = free_energy_gradient(*arguments, objective=objective, key=key)
+    value, dmu, drho = twin(case, PAIRS[prior])
+    assert result.value == pytest.approx(value, rel=1e-9)
+    for ours, truth in ((result.dmu, dmu), (result.drho, drho)):
+        np.testing.assert_allclose(ours, truth, rtol=0, atol=1e-10 * np.abs(truth).max())
+
+
+@few
+@given(problems(["gaussian", "categorical", "bernoulli"], st.sampled_from([-800.0, -110.0, -40.0, 0.0, 40.0, 800.0]),
+                100.0), st.sampled_from([np.float32, np.float64]))
+def test_nothing_is_infinite_or_nan_at_extreme_deviations_means_and_inputs(problem, dtype):
+    """Without the path derivative, whose eps/sigma no float has at rho = -800; so has the paper's form."""
+    architecture, mu, rho, x, y, objective, key = problem[1]
+    objective = replace(objective, gradient="total")
+    result = free_energy_gradient(
+        architecture, mu.astype(dtype), rho.astype(dtype), x, y, objective=objective, key=key)
+    for values in (*result[:4], result.dmu, result.drho):
+        assert np.isfinite(values).all()
 
 
 def test_every_gradient_agrees_with_finite_differences_in_both_builds():
@@ -179,6 +230,24 @@ def test_gradient_has_the_expectation_of_that_with_shared_weights(settings, dire
     biased = projected(Objective(GaussianPrior(0.7), noise=0.5, draws=2, temperature=1.5, **settings), vectors)
     assert largest_z(biased - shared) > 4  # and the test can tell
     assert not np.isclose(ours, shared).all(axis=1).any()
+
+
+@pytest.mark.E14
+@pytest.mark.E16
+@pytest.mark.E22
+@pytest.mark.parametrize("weight_noise", ["weights", "local", "flipout"])
+def test_the_kl_does_not_depend_on_the_batch_and_pulls_every_mean(weight_noise):  # museum 9
+    architecture, mu, rho, x, y, objective, key = path_case(
+        "gaussian", "gaussian", "tanh", "uniform", kl="closed", weight_noise=weight_noise)
+    truth = np.array(reference.kl_to_gaussian_backward(mu, rho, 0.7))
+    assert truth.all()
+    for inputs, targets in ((x, y), (np.vstack([x, 3 * x]), np.vstack([y, -y])), (x[:1], y[:1])):
+        charged, free = (free_energy_gradient(
+            architecture, mu, rho, inputs, targets, key=key, objective=replace(objective, temperature=temperature))
+            for temperature in (0.7, 0.0))
+        assert charged.log_q == free.log_q == pytest.approx(reference.kl_to_gaussian(mu, rho, 0.7), rel=1e-12)
+        part = np.array([charged.dmu - free.dmu, charged.drho - free.drho]) / objective.kl_weight
+        np.testing.assert_allclose(part, truth, rtol=0, atol=1e-10 * np.abs(charged.dmu).max())
 
 
 @pytest.mark.E23

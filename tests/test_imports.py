@@ -11,7 +11,8 @@ import bbbnp
 
 PACKAGE = Path(bbbnp.__file__).parent
 KERNELS = ["_jit", "vectormath", "noise", "posterior", "prior", "divergence", "likelihood", "activation", "dense",
-           "draw", "pruning", "dropout", "placement", "optimizer", "elbo", "fused", "hotloop", "predictive"]
+           "draw", "pruning", "dropout", "placement", "optimizer", "elbo", "fused", "hotloop", "predictive",
+           "thompson"]
 TOP = ("bbbnp.experiments", "bbbnp.cli", "bbbnp.__main__", "bbbnp.course")
 
 

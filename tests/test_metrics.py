@@ -2,6 +2,8 @@
 
 import math
 
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra.numpy import arrays
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -53,6 +55,49 @@ def test_value_by_hand(metric, arguments, by_hand):
     value = metric(*arguments)
     assert type(value) is float
     assert value == exactly(by_hand)
+
+
+few = settings(derandomize=True, deadline=None, max_examples=60)
+NUMBERS = st.floats(-1e6, 1e6)
+
+
+@few
+@given(arrays(float, (5, 3), elements=st.floats(-1000, 1000)), arrays(int, 5, elements=st.integers(0, 2)),
+       st.integers(1, 30))
+def test_metrics_of_any_probabilities_are_in_their_ranges(logits, labels, bins):
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    assert metrics.nll(p, labels) >= 0 and 0 <= metrics.brier(p, labels) <= 2 + 1e-12
+    assert 0 <= metrics.ece(p, labels, bins) <= 1 and 0 <= metrics.error_rate(p, labels) <= 100
+    confidence, accuracy, count = metrics.reliability(p, labels, bins)
+    assert count.sum() == 5 and np.all(np.isnan(confidence) == (count == 0)) and np.all(accuracy[count > 0] <= 1)
+    best = np.eye(3)[labels]
+    assert metrics.nll(best, labels) == metrics.brier(best, labels) == metrics.ece(best, labels, bins) == 0
+
+
+@few
+@given(arrays(float, (4, 3), elements=NUMBERS), arrays(float, 3, elements=NUMBERS), NUMBERS, st.floats(0.01, 100))
+def test_scores_of_any_draws_move_and_scale_with_the_unit(samples, y, shift, unit):
+    size = np.abs(samples).max() + np.abs(y).max() + abs(shift) + 1e-300
+    for metric, first in ((metrics.crps, samples), (metrics.rmse, samples[0])):
+        value = metric(first, y)
+        assert 0 <= value <= np.abs(first - y).max() + 1e-12 * size
+        assert metric(unit * (first + shift), unit * (y + shift)) == pytest.approx(
+            unit * value, rel=1e-9, abs=1e-9 * unit * size)
+    assert metrics.crps(samples, y) <= np.abs(samples - y).mean() + 1e-12 * size  # of draws that agree with each other
+    low, high = np.sort(samples, axis=0)[[0, -1]]
+    assert metrics.coverage(low, high, y) <= metrics.coverage(low - 1, high + 1, y) <= 1
+    assert metrics.coverage(low, high, samples[2]) == 1
+
+
+@few
+@given(arrays(float, 4, elements=NUMBERS), arrays(float, 6, elements=NUMBERS))
+def test_auroc_of_any_scores_depends_on_their_order_only(negative, positive):
+    value = metrics.auroc(negative, positive)
+    assert 0 <= value <= 1
+    assert metrics.auroc(positive, negative) == exactly(1 - value)
+    ranks = {v: float(i) for i, v in enumerate(np.unique(np.concatenate([negative, positive])))}
+    assert metrics.auroc([ranks[v] for v in negative], [ranks[v] for v in positive]) == exactly(value)
 
 
 def test_reliability_by_hand_with_edges_in_the_bin_below():

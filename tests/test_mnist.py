@@ -252,6 +252,13 @@ def test_table_1_from_runs(tmp_path, capsys):
     mean, error = mnist_table.spread(records[1:], "test_error_mean_network")
     assert mean == sum(errors) / 2 and error == pytest.approx(abs(errors[0] - errors[1]) / 2)
     assert f"{mean:.2f} +- {error:.2f}" in capsys.readouterr().out
+    (tmp_path / "sgd_5_0/result.json").unlink()  # its record stays, beside one that is new; one run again is replaced
+    again = mnist.finished((tmp_path / "mixture_5_2", settings(seed=2), None))
+    (tmp_path / "mixture_5_1/result.json").write_text(json.dumps({**again, "seed": 1}))
+    assert cli.main(["mnist", "--collect", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    later = json.loads((tmp_path / "out/mnist_table1.json").read_text())
+    assert [(r["method"], r["seed"]) for r in later] == [("sgd", 0), ("mixture", 0), ("mixture", 1), ("mixture", 2)]
+    assert later[:2] == records[:2] and later[2]["test_nll"] == again["test_nll"] != records[2]["test_nll"]
     assert cli.main(["mnist", "--collect", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
 
 

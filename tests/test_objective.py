@@ -3,6 +3,7 @@
 from fractions import Fraction
 import math
 
+from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -25,6 +26,17 @@ def test_minibatch_weights_sum_to_one(minibatches):  # museum 4
     paper = [float(Fraction(2**(minibatches - i), 2**minibatches - 1)) for i in range(1, minibatches + 1)]
     np.testing.assert_allclose(weights["geometric"], paper, rtol=1e-14, atol=1e-300)
     np.testing.assert_allclose(weights["uniform"], np.array(sizes) / sum(sizes), rtol=1e-15)
+
+
+@pytest.mark.E15
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=300))
+@settings(derandomize=True, deadline=None, max_examples=50)
+def test_minibatch_weights_of_any_sizes_are_parts_of_one(sizes):
+    for kind in MINIBATCH_WEIGHTS:
+        weights = minibatch_weights(kind, sizes)
+        assert math.fsum(weights) == pytest.approx(1, rel=1e-12) and np.all((weights > 0) & (weights <= 1))
+    assert np.all(np.diff(weights) < 0)  # geometric: twice the next one
+    np.testing.assert_allclose(weights[:-1], 2 * weights[1:], rtol=1e-15)
 
 
 @pytest.mark.E6

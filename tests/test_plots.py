@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bbbnp import plots
+from bbbnp.experiments import temperature
 
 
 def committed(name):
@@ -34,8 +35,8 @@ class Prediction:
                                        Prediction(9), path),
     lambda path=None: plots.bench(committed("bench"), path),
     lambda path=None: plots.estimators(committed("estimators"), path),
-    lambda path=None: plots.races(committed("estimators"), path)],
-    ids=["networks", "regression", "bench", "estimators", "races"])
+    lambda path=None: plots.races(committed("estimators"), path), temperature.figure],
+    ids=["networks", "regression", "bench", "estimators", "races", "temperature"])
 def test_figure_is_a_png_with_the_same_bytes_each_time(draw, tmp_path):
     before = dict(matplotlib.rcParams)
     for name in ("a.png", "b.png"):

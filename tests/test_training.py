@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 
-from bbbnp import BayesRegressor, DivergenceError, load, threads, training
+from bbbnp import Architecture, BayesRegressor, DivergenceError, GaussianPrior, load, reference, threads, training
 
 BASE = {"hidden": (3,), "epochs": 6, "batch_size": 5}  # three minibatches an epoch
 BITS = [{"optimizer": "adam"}, {"optimizer": "momentum", "learning_rate": 1e-4, "draws": 2}, {"average_last": 0.5},
@@ -201,6 +201,34 @@ def test_last_iterates_are_averaged(part, first, small, step_by_step):
     net = BayesRegressor(**BASE, average_last=part, dtype="float64").fit(small.X, small.y)
     expected = iterates[-1] if first is None else np.mean(iterates[first:], axis=0)
     np.testing.assert_allclose(np.concatenate([net.mu_, net.rho_]), expected[:26], rtol=1e-12)
+
+
+@pytest.mark.E17
+@pytest.mark.parametrize("noise", [0.5, "learned"])
+def test_a_step_with_given_noise_by_hand(noise, small):  # museum 18
+    """Gradient descent of a line: dW = x^T (f - y)/noise^2, db its sum, dlog_noise = sum 1 - ((y - f)/noise)^2."""
+    net = BayesRegressor(hidden=(), posterior="point", noise=noise, optimizer="sgd", schedule="constant", epochs=1,
+                         learning_rate=1e-3, standardize=False, dtype="float64").fit(small.X, small.y)
+    start, deviation = Architecture((2, 1)).initial_mu(0), noise if noise == 0.5 else 1.0
+    z = (small.X @ start[:2] - small.y) / deviation
+    np.testing.assert_allclose(net.mu_[:2], start[:2] - 1e-3 * small.X.T @ z / deviation, rtol=1e-12)
+    assert net.mu_[2] == pytest.approx(-1e-3 * z.sum() / deviation, rel=1e-12)
+    assert net.noise_[0] == pytest.approx(0.5 if noise == 0.5 else np.exp(-1e-3 * np.sum(1 - z**2)), rel=1e-12)
+
+
+@pytest.mark.E15
+@pytest.mark.parametrize("kind", ["uniform", "geometric"])
+@pytest.mark.parametrize("batch_size", [5, 12])
+def test_an_epoch_charges_the_kl_once_times_the_temperature(kind, batch_size, small):  # museum 2 and 4
+    """With and without the KL, and with the same noise, an epoch of gradient descent ends rate T dKL apart."""
+    rate = 1e-7
+    plain, charged = (BayesRegressor(
+        hidden=(3,), prior=GaussianPrior(0.5), kl="closed", optimizer="sgd", schedule="constant", learning_rate=rate,
+        minibatch_weights=kind, temperature=temperature, epochs=1, batch_size=batch_size, dtype="float64",
+    ).fit(small.X, small.y) for temperature in (0.0, 0.7))
+    for moved, dkl in zip((plain.mu_ - charged.mu_, plain.rho_ - charged.rho_),
+                          reference.kl_to_gaussian_backward(charged.mu_, charged.rho_, 0.5)):
+        np.testing.assert_allclose(moved / rate, 0.7 * dkl, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="a large network takes minutes as plain Python")

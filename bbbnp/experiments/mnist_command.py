@@ -28,7 +28,8 @@ def mnist_arguments(parser):
                       help="train all cells of Table 1 in folders of this one, with the settings that the searches in "
                       "--search chose; those that are there are kept or gone on with")
     what.add_argument("--collect", type=Path, metavar="FOLDER",
-                      help="write mnist_table1.json and its figure into --out, from the finished runs in this folder")
+                      help="write mnist_table1.json and its figure into --out, from the finished runs in this folder; "
+                      "records of other cells and seeds that are in the file stay")
     parser.add_argument("--method", choices=mnist.METHODS, default="mixture", help="default mixture")
     for name, of in TYPES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=of, metavar=of.__name__.upper(),
@@ -86,8 +87,8 @@ def _one(options):
 def _collect(folder, search, out):
     """Write Table 1, and draw Figure 2, from the finished runs."""
     from bbbnp import plots_paper
-    chosen = mnist_table.searches(search)
-    records = mnist_table.collect(folder, chosen)
+    chosen = {**(results.read(out, "mnist_search") or {}), **mnist_table.searches(search)}
+    records = mnist_table.collect(folder, chosen, results.read(out, "mnist_table1") or ())
     if not records:
         raise ValueError(f"{folder} holds no finished run on all training images: make some with --table1 or --run")
     print(mnist_table.table(records))

@@ -47,10 +47,11 @@ def searches(folder):
     return found
 
 
-def collect(folder, chosen=()):
+def collect(folder, chosen=(), earlier=()):
     """Records of all finished runs on all the training images in folders of `folder`, sorted.
 
-    `chosen` is what `searches` returns: a record says whether its settings are those that the search chose.
+    `chosen` is what `searches` returns: a record says whether its settings are those that the search chose. `earlier`
+    are records of runs whose folders may be gone: they stay, but where the folder has the same cell and seed.
     """
     records = []
     for path in sorted(Path(folder).glob("*/result.json")):
@@ -63,7 +64,13 @@ def collect(folder, chosen=()):
                                  else "nothing: the settings were given")
         record["curve"] = [json.loads(line) for line in (path.parent / "log.jsonl").read_text().splitlines()]
         records.append(record)
+    there = [_cell(record) for record in records]
+    records += [record for record in earlier if _cell(record) not in there]
     return sorted(records, key=lambda r: (list(mnist.METHODS).index(r["method"]), r["hidden"], r["seed"]))
+
+
+def _cell(record):
+    return record["method"], record["hidden"], record["seed"]
 
 
 def cells_of(records):

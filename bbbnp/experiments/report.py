@@ -1,4 +1,4 @@
-"""``bbbnp report``: the parts of README.md and notebooks/KERNELS.md that hold results, from result files and ledger.
+"""``bbbnp report``: the parts of README.md and of pages in notebooks/ that hold results, from result files and ledger.
 
 A part stands between ``<!-- report: name -->`` and ``<!-- end: name -->``. No number in it is typed by hand.
 """
@@ -8,7 +8,7 @@ import re
 import statistics
 import sys
 
-from bbbnp.experiments import report_mnist
+from bbbnp.experiments import report_bandit, report_mnist, temperature
 from bbbnp.experiments.results import read
 
 
@@ -162,8 +162,11 @@ def run(readme, results, *, check):
     """
     readme, results = Path(readme), Path(results)
     stale = _fill(readme, check, equations=equations(readme), results=regression(results), speed=speed(results),
-                  estimators=estimators(results), **{part.__name__: part(results) for part in report_mnist.PARTS})
-    return int(_fill(readme.parent / "notebooks" / "KERNELS.md", check, story=story(results)) or stale)
+                  estimators=estimators(results),
+                  **{part.__name__: part(results) for part in (*report_mnist.PARTS, *report_bandit.PARTS)})
+    notebooks = readme.parent / "notebooks"
+    stale = _fill(notebooks / "TEMPERATURE.md", check, recipes=temperature.table()) or stale
+    return int(_fill(notebooks / "KERNELS.md", check, story=story(results)) or stale)
 
 
 def _fill(path, check, **parts):

@@ -15,6 +15,7 @@ from bbbnp.kernels.vectormath import BIT, HALF, ONE, TWO, ZERO, f32, horner, log
 
 # Streams keep the uses of noise apart: the same index of two streams is two independent draws.
 WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS, PRUNING = range(10)
+CONTEXTS, REWARDS, EXPLORING, THOMPSON, REPLAYED = range(10, 15)
 BLOCK_OF_NORMALS, BLOCK_OF_SIGNS = 4, 128  # what one counter gives: a filling must start at a multiple
 
 u64 = np.uint64
@@ -129,12 +130,17 @@ def kept(z, drop, seed, stream, step, draw, start=0):
         z[4 * blocks + i] = none if rest[i] < least else whole
 
 
+@kernel(inline=True)
+def below(word, n):
+    """One of 0 .. n-1, by a 32-bit word; each as often to n/2^32."""
+    return np.int64((word * u64(n)) >> SHIFT)
+
+
 @kernel
 def shuffle(order, seed, epoch):
     """Fill `order`, shape (N,), with a permutation of 0 .. N-1 that is a function of seed and epoch (Fisher-Yates)."""
     for i in range(order.size):
         order[i] = i
     for i in range(order.size - 1, 0, -1):
-        word = words(i, seed, ORDER, epoch, 0)[0]
-        j = np.int64((word * u64(i + 1)) >> SHIFT)
+        j = below(words(i, seed, ORDER, epoch, 0)[0], i + 1)
         order[i], order[j] = order[j], order[i]

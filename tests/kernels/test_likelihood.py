@@ -1,5 +1,6 @@
 """Gaussian, categorical and Bernoulli likelihood: by value, summed, far from zero, and wrong gradients rejected."""
 
+from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -54,6 +55,39 @@ def test_log_likelihood_is_that_of_scipy_row_by_row_and_summed(name):
     rows, total = value(name, *arguments)
     np.testing.assert_allclose(rows, scipy_rows(name, *arguments), rtol=1e-12)
     assert total == pytest.approx(scipy_rows(name, *arguments).sum(), rel=1e-12)
+
+
+@E9
+@given(st.lists(st.floats(-1e30, 1e30), min_size=2, max_size=9), st.integers(0, 8),
+       st.sampled_from([np.float32, np.float64]))
+@settings(derandomize=True, deadline=None, max_examples=60)
+def test_any_logits_give_probabilities_and_a_pull_of_at_most_one(logits, label, dtype):
+    """Through log_sum_exp, which is right to an ulp of the largest logit: so much may the probabilities miss one."""
+    out, y, none = np.array([logits], dtype), np.array([[label % len(logits)]], dtype), np.zeros(1, dtype)
+    (log_p,), _ = value("categorical", out, y, none)
+    assert log_p <= 0 and np.isfinite(log_p)
+    dout, _ = gradient("categorical", out, y, none)
+    missed = np.finfo(dtype).eps * (len(logits) + np.abs(out).max())
+    assert np.all(np.abs(dout) <= 1 + missed) and (abs(dout.sum()) <= missed or missed > 1)
+    odds, flags = out.T.copy(), np.arange(len(logits))[:, None] % 2 * np.ones((1, 1), dtype)
+    log_p, _ = value("bernoulli", odds, flags.astype(dtype), none)
+    dodds, _ = gradient("bernoulli", odds, flags.astype(dtype), none)
+    assert np.all(log_p <= 0) and np.isfinite(log_p).all() and np.all(np.abs(dodds) <= 1)
+
+
+@E8
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(-20, 30), st.sampled_from([np.float32, np.float64]))
+@settings(derandomize=True, deadline=None, max_examples=60)
+def test_any_gaussian_target_has_its_density_and_gradient(f, y, log_noise, dtype):
+    arguments = (np.array([[v]], dtype) for v in (f, y))
+    f, y, tau = *arguments, np.array([log_noise], dtype)
+    z = (float(y[0, 0]) - float(f[0, 0])) * np.exp(-float(tau[0]))
+    (log_p,), _ = value("gaussian", f, y, tau)
+    (df,), (dtau,) = gradient("gaussian", f, y, tau)
+    eps = 64 * float(np.finfo(dtype).eps)  # log_noise = 20 has an exponential that is right to twenty of its ulps
+    assert log_p == pytest.approx(norm.logpdf(z) - float(tau[0]), rel=eps, abs=eps * (abs(float(tau[0])) + 1 + z * z))
+    assert df[0] == pytest.approx(-z * np.exp(-float(tau[0])), rel=eps)
+    assert dtau == pytest.approx(1 - z**2, rel=eps, abs=eps)
 
 
 @E8

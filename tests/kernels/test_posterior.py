@@ -1,5 +1,6 @@
 """sigma, w = mu + sigma eps and log q: by value, beside reference.py, and wrong gradients rejected."""
 
+from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -56,6 +57,22 @@ def test_log_q_is_the_normal_log_density_for_rho_from_minus_20_to_20():
     np.testing.assert_allclose(log_q, right, rtol=1e-12)
     assert np.all(np.abs(log_q - other_sigma) > 1e-12 * np.abs(right))
     assert posterior.log_posterior(WIDE_RHO, eps) == pytest.approx(right.sum(), rel=1e-12)
+
+
+@pytest.mark.E5
+@given(st.lists(st.tuples(st.floats(-800, 800), st.floats(-7, 7)), min_size=1, max_size=30),
+       st.sampled_from([np.float32, np.float64]))
+@settings(derandomize=True, deadline=None, max_examples=60)
+def test_log_q_keeps_its_digits_for_any_rho(pairs, dtype):
+    rho, eps = np.array(pairs, dtype).T.copy()
+    low, exact = np.minimum(rho.astype(float), -40), np.maximum(rho.astype(float), -40)
+    log_sigma = np.where(rho < -40, low, np.log(np.logaddexp(0, exact)))  # exp(-40) is below all digits of 40
+    terms = np.array([-log_sigma, -eps.astype(float)**2 / 2, np.full(rho.size, -np.log(2 * np.pi) / 2)])
+    assert posterior.log_posterior(rho, eps) == pytest.approx(
+        terms.sum(), rel=0, abs=4 * np.finfo(dtype).eps * np.abs(terms).sum())
+    for r, e in zip(rho, eps):
+        dw, dmu, drho = posterior.log_posterior_backward(np.maximum(r, dtype(-80)), e)  # 1/sigma is a number there
+        assert np.isfinite((dw, dmu, drho)).all() and dw == -dmu
 
 
 @pytest.mark.E4

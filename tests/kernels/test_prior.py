@@ -1,5 +1,6 @@
 """Gaussian and scale-mixture prior: by value, weight by weight, far from zero, and wrong scores rejected."""
 
+from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -61,6 +62,21 @@ def test_log_prior_mixes_weight_by_weight_and_sums_over_weights(pairs):
     assert prior.log_prior(W, ours) == pytest.approx(entries.sum(), rel=1e-12)
     of_vectors = logsumexp([np.log(pi) + norm.logpdf(W, scale=sigma).sum() for pi, sigma in pairs])
     assert abs(prior.log_prior(W, ours) - of_vectors) > 1
+
+
+@pytest.mark.E7
+@given(st.floats(-1e12, 1e12), st.floats(0.001, 0.999), st.floats(-9, 3), st.floats(-9, 3),
+       st.sampled_from([np.float32, np.float64]))
+@settings(derandomize=True, deadline=None, max_examples=60)
+def test_any_mixture_has_its_density_and_a_pull_between_those_of_its_components(w, pi, log_sigma1, log_sigma2, dtype):
+    mixture = ScaleMixture(pi, np.exp(log_sigma1), np.exp(log_sigma2))
+    ours, w = mixture.components(dtype), dtype(w)
+    pairs, eps = [(pi, mixture.sigma1), (1 - pi, mixture.sigma2)], float(np.finfo(dtype).eps)
+    parts = [np.log(part) + norm.logpdf(float(w), scale=sigma) for part, sigma in pairs]
+    density, size = prior.mixture_log_density(w, ours), max(np.abs(parts).max(), 1)
+    assert density == pytest.approx(logsumexp(parts), rel=0, abs=16 * eps * size)
+    pulls = sorted(-float(w) / sigma**2 for _, sigma in pairs)
+    assert pulls[0] - 8 * eps * abs(pulls[0]) <= prior.mixture_score(w, ours) <= pulls[1] + 8 * eps * abs(pulls[1])
 
 
 @pytest.mark.E7

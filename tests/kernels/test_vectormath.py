@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from bbbnp.kernels import posterior, vectormath
+from bbbnp.kernels import posterior, prior, vectormath
 
 JIT = not numba.config.DISABLE_JIT
 compiled_only = pytest.mark.skipif(not JIT, reason="the float32 polynomials exist only compiled")
@@ -64,6 +64,23 @@ def log_softplus_backward(rho):
     return np.where(rho < -20, 1 - np.exp(low) / 2, special.expit(high) / np.logaddexp(0, high))
 
 
+@numba.njit
+def larger(x):
+    """s(|x|), of the pair s(-x) and s(x)."""
+    return max(posterior.logistic_pair(x))
+
+
+@numba.njit
+def smaller(x):
+    return min(posterior.logistic_pair(x))
+
+
+@numba.njit
+def added(x):
+    """log(1 + exp(x)), as a mixture adds its components."""
+    return prior.log_add(x - x, x)
+
+
 RHO = (1e-8, 1000), (-1e-8, -1000)
 NORMAL = (1e-8, 1000), (-1e-8, -87.3)  # where the value is a normal number; below it is zero
 # Function, truth, ranges, bound in ulps, and the smallest |truth| whose ulp is a unit. A bound is the next half ulp
@@ -77,6 +94,9 @@ ULPS = (
     (vectormath.tanh, np.tanh, ((1e-30, 0.1), (0.1, 20), (-0.1, -20)), 2, 0),  # 1.51
     (posterior.softplus, softplus, NORMAL, 3.5, 0),  # 3.02
     (posterior.logistic, logistic, NORMAL, 3, 0),  # 2.60
+    (larger, lambda x: special.expit(np.abs(x)), RHO, 1.5, 0),  # 1.497
+    (smaller, lambda x: logistic(-np.abs(x)), ((1e-8, 87.3), (-1e-8, -87.3)), 3, 0),  # 2.95
+    (added, softplus, NORMAL, 3, 0),  # 2.92
     (posterior.log_softplus, log_softplus, RHO, 2.5, 1),  # 2.16
     (posterior.log_softplus_backward, log_softplus_backward, RHO, 4.5, 0),  # 4.04
 )
@@ -191,3 +211,16 @@ def test_log_sum_exp_equals_scipy_however_large_the_shift(shift, dtype):
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(vectormath.log_sum_exp(v), special.logsumexp(v.astype(np.float64)), rtol=4 * eps)
     assert vectormath.log_sum_exp(v[3:4]) == v[3]
+
+
+@compiled_only
+def test_float32_log_sum_exp_of_up_to_thirty_terms_is_right_to_two_and_a_half_ulps():
+    """Of the larger of one, the largest term and the sum; 2.35 at most over 100,000 vectors of thirty."""
+    rng, worst = np.random.default_rng(0), 0.0
+    for terms in (2, 3, 10, 30):
+        for _ in range(10_000):
+            v = (rng.normal(size=terms) * rng.choice([0.1, 1, 10, 100]) + rng.choice([0, -50, 80])).astype(np.float32)
+            exact = v.max() + np.log(np.sum(np.exp(v.astype(float) - v.max())))
+            unit = np.spacing(np.float32(max(abs(v.max()), abs(exact), 1)))
+            worst = max(worst, abs(float(vectormath.log_sum_exp(v)) - exact) / unit)
+    assert 1.25 < worst <= 2.5

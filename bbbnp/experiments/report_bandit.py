@@ -1,0 +1,71 @@
+"""The part of README.md on the bandit, from the files that ``bbbnp bandit`` wrote."""
+
+from bbbnp import paper
+from bbbnp.experiments import bandit as games
+from bbbnp.experiments.results import mean_error, read
+from bbbnp.plots_bandit import LINES
+
+
+def _mean(records, value):
+    """A mean of whole numbers, with its standard error where there are several games."""
+    mean, error = mean_error(value(record) for record in records)
+    return f"{mean:.0f}" + (f" ± {error:.0f}" if error is not None else "")
+
+
+def bandit(results):
+    """Figure 6 as a table in Markdown, what it says, and what of the unstated settings decides."""
+    records = read(results, "bandit")
+    if not records:
+        return ""
+    of, steps = games.rows(records), records[0]["settings"]["steps"]
+    marks = [str(mark) for mark in paper.STEPS if str(mark) in records[0]["realised"]]
+    text = [f"**Figure 6**, cumulative regret of {steps:,} mushrooms", "",
+            "| agent | games | " + " | ".join(f"{int(mark):,}" for mark in marks) + " | expected, at the end |",
+            "|---" * (3 + len(marks)) + "|"]
+    for agent, group in of.items():
+        cells = [_mean(group, lambda record, mark=mark: record["realised"][mark]) for mark in marks]
+        text.append(f"| {LINES[agent][0]} | {len(group)} | " + " | ".join(cells)
+                    + f" | {_mean(group, lambda record: record['curve']['expected'][-1])} |")
+        if agent in paper.FIGURE_6:
+            there = dict(zip(map(str, paper.STEPS), paper.FIGURE_6[agent]))
+            text.append(f"| {LINES[agent][0]}, paper | 5 | " + " | ".join(str(there[mark]) for mark in marks) + " | |")
+    first = next(iter(of.values()))[0]
+    settings = first["settings"]
+    prior = (f"Gaussian of deviation {settings['sigma1']:g}" if settings["prior"] == "gaussian" else
+             f"mixture (pi {settings['pi']:g}, sigma1 {settings['sigma1']:g}, sigma2 {settings['sigma2']:.2g})")
+    minutes = max(record["wall_time_s"] for record in records) / 60
+    text += ["", f"Realised regret, mean ± standard error; seeds from 0. Prior: {prior}; noise of the likelihood "
+             f"{settings['noise']:g}, Adam with the constant rate {settings['learning_rate']:g} ({games.POINT_RATE:g} "
+             f"for greedy agents), rho from {settings['rho_init']:g}, one weight draw a training step: chosen by short "
+             f"games of other seeds. The longest game took {minutes:.0f} minutes on one core, beside others "
+             f"([all numbers](pictures/bandit.json), {first['machine']}).", "", comment(of)]
+    return "\n".join([*text, *sensitivity(results)])
+
+
+def comment(of):
+    """Whether Bayes by Backprop beats the paper's number and the other agents of the same run."""
+    end = {agent: mean_error(record["curve"]["realised"][-1] for record in group)[0] for agent, group in of.items()}
+    if "bbb" not in end:
+        return ""
+    below = [LINES[agent][0] for agent in end if end["bbb"] < end[agent]]
+    above = [LINES[agent][0] for agent in end if end["bbb"] > end[agent]]
+    at_end = of["bbb"][0]["curve"]["steps"][-1] == paper.STEPS[-1]
+    there = (f" The paper's own ends at {paper.FIGURE_6['bbb'][-1]}, ours at {end['bbb']:.0f}." if at_end else "")
+    return (f"Bayes by Backprop has less regret than {', '.join(below) or 'nobody'}; more than "
+            f"{', '.join(above) or 'nobody'}.{there}")
+
+
+def sensitivity(results):
+    """What changing one setting at a time does, as lines of Markdown."""
+    records = read(results, "bandit_variants")
+    if not records:
+        return []
+    of = games.rows(records)
+    lines = ["", f"What decides? One setting changed at a time, {records[0]['settings']['steps']:,} steps, "
+             f"{len(next(iter(of.values())))} game(s) each; expected regret ([all numbers]"
+             "(pictures/bandit_variants.json)):", ""]
+    best = sorted(of, key=lambda name: mean_error(r["curve"]["expected"][-1] for r in of[name])[0])
+    return lines + [f"- {name}: {_mean(of[name], lambda record: record['curve']['expected'][-1])}" for name in best]
+
+
+PARTS = (bandit,)
