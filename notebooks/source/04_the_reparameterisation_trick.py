@@ -291,6 +291,8 @@ check.slope(log_softplus_backward)
 # %% [markdown]
 # ## 8 What goes wrong
 #
+# Three exhibits of the [museum](MUSEUM.md) of bugs that were found in published code.
+#
 # **Exhibit 24, naive softplus.** $\log(1 + e^\rho)$ as it stands. Training with it works until one $\rho$ wanders below
 # $-37$: then $\sigma$ is exactly zero and $\log\sigma$ is $-\infty$, the loss with it.
 
