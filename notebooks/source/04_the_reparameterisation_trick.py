@@ -291,13 +291,16 @@ check.slope(log_softplus_backward)
 # %% [markdown]
 # ## 8 What goes wrong
 #
+# Three exhibits of the [museum](MUSEUM.md) of bugs that were found in published code.
+#
 # **Exhibit 24, naive softplus.** $\log(1 + e^\rho)$ as it stands. Training with it works until one $\rho$ wanders below
 # $-37$: then $\sigma$ is exactly zero and $\log\sigma$ is $-\infty$, the loss with it.
 
 # %%
 with np.errstate(divide="ignore"):
     log_sigma = [np.log(np.log(1 + np.exp(rho))) for rho in (-36.0, -38.0)]
-print(f"log sigma at -36 and -38: {log_sigma[0]:.2f} and {log_sigma[1]}"," the kernel:", posterior.log_softplus(-38.0))
+print(f"log sigma at -36 and -38: {log_sigma[0]:.2f} and {log_sigma[1]}; "
+      f"the kernel: {posterior.log_softplus(-38.0):.2f}")
 assert np.isfinite(log_sigma[0]) and np.isneginf(log_sigma[1])
 assert abs(posterior.log_softplus(-38.0) + 38) < 1e-12
 

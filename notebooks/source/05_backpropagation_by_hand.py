@@ -283,6 +283,8 @@ check.bug(find_bug)
 # %% [markdown]
 # ## 8 What goes wrong
 #
+# Three exhibits of the [museum](MUSEUM.md) of bugs that were found in published code.
+#
 # **Exhibit 11, an unused layer.** The loop over the layers stops one early. With equal widths every shape fits, and the
 # first layer keeps its random weights; the others learn around it. What
 # gives it away is a gradient that is exactly zero:
