@@ -1,6 +1,7 @@
 """Figure 6 of the paper and what decides it, the paper's digitised curves drawn behind ours.
 
-Both take records of `bbbnp bandit` and where to write a PNG; they return the figure, 7 inches wide.
+Both take records of `bbbnp bandit`, of games that did not diverge, and where to write a PNG; they return the figure, 7
+inches wide.
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ def regret(records, path=None):
     with drawing(path, 5.6) as drawn:
         axes = drawn.subplots()
         for agent, (name, line, colour, marker) in LINES.items():
-            of = [record for record in records if record["agent"] == agent and record["diverged_at"] is None]
+            of = [record for record in records if record["agent"] == agent]
             if of:
                 steps, values = _curves(of)
                 mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / len(of)**0.5 if len(of) > 1 else 0

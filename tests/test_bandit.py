@@ -58,7 +58,7 @@ def test_the_table_of_mushrooms_has_the_papers_regrets():
 
 # ---- the sampler ----
 
-def test_the_example_runs(monkeypatch):
+def test_the_example_runs():
     found = doctest.DocTestFinder(recurse=False).find(ThompsonSampler, globs={})
     assert found[0].examples
     assert all(doctest.DocTestRunner().run(test).failed == 0 for test in found)
@@ -88,12 +88,12 @@ def test_choices_are_a_function_of_the_seed_and_each_has_a_draw_of_its_own():
 def test_what_is_learnt_is_the_weighted_free_energy(monkeypatch):
     """The KL's part is B/n of n remembered, whatever n is: below, and beyond, what is remembered."""
     from bbbnp.kernels import thompson
-    agent, seen = sampler(memory=12, minibatches=2), []
+    agent, seen = sampler(memory=12, minibatches=2, temperature=0.5), []
     monkeypatch.setattr(thompson, "train_serial", lambda *arguments: seen.append(arguments[8].temperature) or (1,))
     monkeypatch.setattr(thompson, "learn", getattr(thompson.learn, "py_func", thompson.learn))
     for _ in range(15):
         agent.update([0.0, 1.0], 1, 2.0)
-    np.testing.assert_allclose(seen, np.repeat(8 / np.minimum(np.arange(1, 16), 12), 2))
+    np.testing.assert_allclose(seen, np.repeat(0.5 * 8 / np.minimum(np.arange(1, 16), 12), 2))
 
 
 def test_fresh_training_begins_again_after_every_interaction():
@@ -108,6 +108,18 @@ def test_fresh_training_begins_again_after_every_interaction():
     assert np.abs(fresh - carried).max() > 1e-3
 
 
+def test_fresh_training_resets_the_optimiser_and_draws_new_noise():
+    """A step of Adam from zero moments is at most the rate, so minibatches of them stay near the start."""
+    fresh = sampler(fresh=True, minibatches=4, learning_rate=0.01, memory=1)
+    fresh._start(2)
+    start, ends = fresh.model_.state_.theta.copy(), []
+    for _ in range(12):
+        fresh.update([1.0, 0.5], 0, 3.0)
+        ends.append(fresh.model_.state_.theta.copy())
+    assert max(np.abs(end - start).max() for end in ends) < 4 * 0.0101
+    assert np.abs(ends[-1] - ends[-2]).max() > 1e-4  # memory 1: the data are the same, the noise is not
+
+
 def test_divergence_is_an_error_that_says_what_to_try():
     agent = sampler(learning_rate=1e20, minibatches=8, optimizer="sgd")
     with pytest.raises(DivergenceError, match="after interaction [0-9]+.*try learning_rate=1e.19"), np.errstate(
@@ -119,7 +131,8 @@ def test_divergence_is_an_error_that_says_what_to_try():
 @pytest.mark.parametrize("params, message", [
     ({"standardize": True}, "standardize=False"), ({"schedule": "cosine"}, "schedule='constant'"),
     ({"posterior": "dropout"}, "posterior='diagonal'"), ({"noise": "input"}, "a noise that"),
-    ({"average_last": 0.5}, "average_last=0"), ({"actions": 1}, "actions=1"), ({"draws": -1}, "draws=-1"),
+    ({"average_last": 0.5}, "average_last=0"), ({"minibatch_weights": "geometric"}, "minibatch_weights='uniform'"),
+    ({"actions": 1}, "actions=1"), ({"actions": 9}, "actions=9 need a batch_size"), ({"draws": -1}, "draws=-1"),
     ({"memory": 0}, "memory=0"), ({"minibatches": -1}, "minibatches=-1"), ({"fresh": 1}, "fresh=1"),
     ({"learning_rate": 0}, "learning_rate=0")])
 def test_settings_that_cannot_be_are_refused(params, message):
@@ -132,7 +145,8 @@ def test_other_models_and_wrong_interactions_are_refused_and_nothing_is_remember
         ThompsonSampler(BayesClassifier(), 2)
     agent = sampler()
     for arguments, message in ((([1.0, 2.0], 2, 1.0), "action=2"), (([1.0, 2.0], 0, np.nan), "reward=nan"),
-                               (([1.0, np.inf], 0, 1.0), "holds inf")):
+                               (([1.0, np.inf], 0, 1.0), "holds inf"), (([1.0, 1e39], 0, 1.0), "beyond 1e.18"),
+                               (([1.0, 2.0], 0, 1e39), "reward=1e.39"), (([[1.0, 2.0]], 0, 1.0), "update takes one")):
         with pytest.raises(ValueError, match=message):
             agent.update(*arguments)
     assert agent.updates_ == 0

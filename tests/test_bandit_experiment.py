@@ -74,11 +74,34 @@ def test_a_game_that_diverges_is_a_record_that_says_where(tmp_path):
         record = bandit.run(tmp_path, bandit.settings_of("greedy", steps=30, learning_rate=1e25, optimizer="sgd"),
                             progress=False)
     assert 0 < record["diverged_at"] < 30 and record["curve"]["steps"][-1] == record["diverged_at"]
+    (tmp_path / "result.json").unlink()  # stopped between its checkpoint and its result
+    with np.errstate(all="ignore"):
+        assert bandit.run(tmp_path, record["settings"], progress=False)["diverged_at"] == record["diverged_at"]
+    sound = bandit.run(tmp_path / "sound", bandit.settings_of("random", steps=6), progress=False)
+    assert list(bandit.rows([record, sound])) == ["random"]
+    assert f"greedy with seed 0 after interaction {record['diverged_at']}" in bandit.table([record, sound])
+
+
+def test_games_that_all_diverged_are_an_error_and_nothing_is_written(tmp_path, capsys):
+    arguments = ["bandit", *QUICK, "--agents", "greedy", "--learning-rate", "1e38", "--runs", str(tmp_path / "runs")]
+    with np.errstate(all="ignore"):
+        assert cli.main([*arguments, "--out", str(tmp_path)]) == 1
+    assert "all of these games diverged" in capsys.readouterr().err and not (tmp_path / "bandit.json").exists()
+
+
+def test_trials_are_what_games_of_any_settings_came_to(tmp_path):
+    command = ["bandit", *QUICK, "--runs", str(tmp_path), "--out", str(tmp_path)]
+    assert cli.main([*command, "--agents", "greedy", "bbb", "--noise", "3", "--first-seed", "7"]) == 0
+    assert cli.main([*command, "--trials"]) == 0
+    found = {trial["agent"]: trial for trial in json.loads((tmp_path / "bandit_trials.json").read_text())}
+    assert found["bbb"]["changed"] == {"noise": 3.0} and found["bbb"]["seed"] == 7 and found["bbb"]["steps"] == 6
+    assert found["greedy"]["changed"] == {"noise": 3.0, **bandit.POINT}
 
 
 @pytest.mark.parametrize("arguments, code, message", [
     (["--seeds", "0"], 2, "seeds=0"), (["--noise", "-1"], 2, "noise=-1"), (["--line-sigma", "0"], 2, "prior_sigma=0"),
-    (["--collect"], 2, "holds no game"), (["--steps", "0"], 2, "steps=0")])
+    (["--collect"], 2, "holds no game"), (["--steps", "0"], 2, "steps=0"),
+    (["--variants", "--agents", "bbb"], 2, "leave --agents out")])
 def test_wrong_use_is_one_line(arguments, code, message, tmp_path, capsys):
     assert cli.main(["bandit", *QUICK, "--runs", str(tmp_path), "--out", str(tmp_path), *arguments]) == code
     error = capsys.readouterr().err
@@ -91,7 +114,7 @@ def test_help_names_every_setting():
 
 
 def test_the_figure_leaves_out_who_is_not_there():
-    record = {"agent": "bbb", "diverged_at": None, "settings": {"steps": 9}, "variant": "v",
+    record = {"agent": "bbb", "settings": {"steps": 9}, "variant": "v",
               "curve": {"steps": [1, 9], "realised": [5.0, 400.0], "expected": [5.0, 390.0]}}
     names = [text.get_text() for text in plots_bandit.regret([record] * 2).legends[0].get_texts()]
     assert "Bayes by Backprop" in names and "random" not in names and sum("paper" in name for name in names) == 4

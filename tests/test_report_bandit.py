@@ -22,9 +22,14 @@ def test_the_table_has_every_agent_beside_the_paper_and_says_who_wins(tmp_path):
     assert "| greedy | 1 | 900 | 6000 | 5990 |" in text
     assert "less regret than greedy; more than linear, exact. The paper's own ends at 5730, ours at 5050." in text
     assert "Gaussian prior of deviation 0.368, noise of the likelihood 1, Adam with rate 0.0002/(1 + t/500)" in text
-    assert "greedy agents: Adam with rate 0.001, constant." in text and "took 11 minutes on one core" in text
+    assert "greedy agents: Adam with rate 0.001, constant; linear control: noise 3, prior deviation 3." in text
+    assert "took 11 minutes on one core" in text
     assert "What decides?" not in text
-    assert report_bandit.comment({"greedy": records[2:3]}) == ""
+    assert report_bandit.comment({"greedy": records[2:3]}) == "" and "Left out" not in text
+    lost = {**record(seed=2, end=1.0), "diverged_at": 30, "realised": {}}
+    (tmp_path / "bandit.json").write_text(json.dumps([lost, *records]))
+    assert text in report_bandit.bandit(tmp_path).replace(
+        "Left out, since the free energy became infinite: bbb with seed 2 after interaction 30.\n", "")
 
 
 def test_variants_are_sorted_by_what_they_cost(tmp_path):

@@ -27,15 +27,14 @@ DEFAULTS = {
 NETWORKS = {  # posterior, weight draws that decide, chance of an action by chance
     "bbb": ("diagonal", 2, 0.0), "bbb-1": ("diagonal", 1, 0.0), "greedy": ("point", 0, 0.0),
     "epsilon-1": ("point", 0, 0.01), "epsilon-5": ("point", 0, 0.05)}
-POINT = {"learning_rate": 1e-3, "halved_after": 0}  # of greedy agents: lower rates did worse elsewhere
+POINT = {"learning_rate": 1e-3, "halved_after": 0}  # of greedy agents: see bandit_trials.json
 AGENTS = (*NETWORKS, "random", "linear-thompson")
 MARKS = (500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 50_000)
 VARIANTS = {  # what differs from DEFAULTS, for the figure of what matters
-    "as in the table": {}, "mixture prior": {"prior": "mixture", "sigma1": 1.0}, "Gaussian prior, 1": {"sigma1": 1.0},
-    "noise 0.3": {"noise": 0.3}, "noise 10": {"noise": 10.0},
-    "constant rate 1e-4": {"learning_rate": 1e-4, "halved_after": 0},
-    "constant rate 1e-3": {"learning_rate": 1e-3, "halved_after": 0}, "rho from -5": {"rho_init": -5.0},
-    "fresh": {"fresh": True}}
+    "as in the table": {}, "mixture prior": {"prior": "mixture"}, "prior deviation 1": {"sigma1": 1.0},
+    "noise 0.3": {"noise": 0.3}, "noise 10": {"noise": 10.0}, "constant rate": {"halved_after": 0},
+    "rate 1e-3": {"learning_rate": 1e-3}, "rho from -5": {"rho_init": -5.0},
+    "fresh, rate 1e-2": {"fresh": True, "learning_rate": 1e-2, "halved_after": 0}}  # 64 steps must be enough
 BATCH, MINIBATCHES, ACTIONS = 64, 64, 2
 SHORT = 20_000  # steps of a variant
 SAVED_EVERY = 1000  # interactions between checkpoints
@@ -94,10 +93,10 @@ def run(folder, settings, *, data_dir=None, progress=None):
     game = Game(mushroom_bandit(data_dir=data_dir), agent_of(settings), settings["steps"])
     results.writable_folder(folder)
     results.write_text(path, json.dumps(settings, indent=1) + "\n")
-    seconds = 0.0
+    seconds, diverged = 0.0, False
     if saved.exists():
-        seconds = game.restore(saved)["seconds"]
-    diverged = False
+        kept = game.restore(saved)
+        seconds, diverged = kept["seconds"], kept["diverged"]
     while game.played < settings["steps"] and not diverged:
         begun, stopped = time.perf_counter(), False
         try:
@@ -105,7 +104,7 @@ def run(folder, settings, *, data_dir=None, progress=None):
         except DivergenceError:
             diverged = True
         seconds += time.perf_counter() - begun
-        game.save(saved, {"seconds": seconds})
+        game.save(saved, {"seconds": seconds, "diverged": diverged})
         if stopped:
             return None
     record = _record(settings, game, seconds, diverged)
@@ -161,11 +160,19 @@ def collect(folder, cells):
 
 
 def rows(records):
-    """Records by agent, or by variant, in the order of the first of each."""
+    """Records by agent, or by variant, in the order of the first of each; without the games that diverged."""
     of = {}
     for record in records:
-        of.setdefault(record.get("variant", record["agent"]), []).append(record)
+        if record["diverged_at"] is None:
+            of.setdefault(record.get("variant", record["agent"]), []).append(record)
     return of
+
+
+def diverged(records):
+    """What is to be said of games that diverged, as a list of at most one sentence."""
+    lost = [f"{record.get('variant', record['agent'])} with seed {record['seed']} after interaction "
+            f"{record['diverged_at']:,}" for record in records if record["diverged_at"] is not None]
+    return [f"Left out, since the free energy became infinite: {'; '.join(lost)}."] if lost else []
 
 
 def table(records):
@@ -179,4 +186,13 @@ def table(records):
             mean, error = results.mean_error(values) if values else (float("nan"), None)
             cells.append(f"{mean:.0f}" + (f" +- {error:.0f}" if error is not None else ""))
         lines.append(f"{name:24}{len(of):6}" + "".join(f"{cell:>15}" for cell in cells))
-    return "\n".join(lines)
+    return "\n".join(lines + diverged(records))
+
+
+def trials(folder):
+    """Settings, and regret at the marks, of all games in folders of `folder` that have ended, whatever they are."""
+    found = [json.loads(path.read_text()) for path in sorted(Path(folder).glob("**/result.json"))]
+    return [{**{name: record[name] for name in ("agent", "seed", "diverged_at", "realised", "expected", "wall_time_s")},
+             "steps": record["curve"]["steps"][-1], "at_the_end": record["curve"]["expected"][-1],
+             "changed": {name: value for name, value in record["settings"].items()
+                         if name not in ("agent", "seed", "steps") and value != DEFAULTS[name]}} for record in found]

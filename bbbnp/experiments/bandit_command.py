@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from bbbnp import _check
 from bbbnp.experiments import bandit, results
 
 TYPES = {"steps": int, "learning_rate": float, "halved_after": int, "noise": float, "pi": float, "sigma1": float,
@@ -19,12 +20,15 @@ HELP = {
 
 def arguments(parser):
     """Arguments of ``bbbnp bandit``."""
-    parser.add_argument("--agents", nargs="+", choices=bandit.AGENTS, default=list(bandit.AGENTS), metavar="AGENT",
+    parser.add_argument("--agents", nargs="+", choices=bandit.AGENTS, metavar="AGENT",
                         help=f"default: all of {', '.join(bandit.AGENTS)}")
-    parser.add_argument("--seeds", type=int, default=5, help="games of each agent, with seeds 0, 1, ... (default 5)")
+    parser.add_argument("--seeds", type=int, default=5, help="games of each agent (default 5)")
+    parser.add_argument("--first-seed", type=int, default=0,
+                        help="their seeds are this, this + 1, ... (default 0)")
     for name, of in TYPES.items():
+        of_point = f", {bandit.POINT[name]:.3g} of greedy agents" if name in bandit.POINT else ""
         parser.add_argument(f"--{name.replace('_', '-')}", type=of, metavar=of.__name__.upper(),
-                            help=f"{HELP[name]} (default {bandit.DEFAULTS[name]:.3g})")
+                            help=f"{HELP[name]} (default {bandit.DEFAULTS[name]:.3g}{of_point})")
     parser.add_argument("--prior", choices=("mixture", "gaussian"),
                         help=f"on every weight (default {bandit.DEFAULTS['prior']})")
     parser.add_argument("--fresh", action="store_true", default=None,
@@ -35,6 +39,8 @@ def arguments(parser):
     parser.add_argument("--runs", type=Path, default=Path("runs/bandit"), metavar="FOLDER",
                         help="games, a folder each: those that have ended are kept, those that were stopped go on "
                         "(default %(default)s)")
+    parser.add_argument("--trials", action="store_true",
+                        help="play nothing; write bandit_trials.json: what all games in --runs came to")
     parser.add_argument("--collect", action="store_true", help="play nothing; write what games that have ended say")
     parser.add_argument("--jobs", type=int, default=2, help="games at a time, one thread each (default 2)")
     parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder of results (default pictures)")
@@ -45,13 +51,18 @@ def run(options):
     """What ``bbbnp bandit`` does."""
     from bbbnp import plots_bandit
     for name in ("seeds", "jobs"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"{name}={getattr(options, name)} must be at least 1")
+        _check.integer(name, getattr(options, name), least=1)
+    if options.variants and options.agents:
+        raise ValueError("--variants are of Bayes by Backprop: leave --agents out")
     names = [*TYPES, "prior", "fresh"]
     changed = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    seeds = range(options.seeds)
-    cells = bandit.variants(seeds, **changed) if options.variants else bandit.games(options.agents, seeds, **changed)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    cells = (bandit.variants(seeds, **changed) if options.variants else
+             bandit.games(options.agents or bandit.AGENTS, seeds, **changed))
     out = results.writable_folder(options.out)
+    if options.trials:
+        results.write_text(out / "bandit_trials.json", json.dumps(bandit.trials(options.runs), indent=0) + "\n")
+        return 0
     if not options.collect:
         bandit.play_all(options.runs, cells, jobs=options.jobs, data_dir=options.data_dir)
     records = bandit.collect(options.runs, cells)
@@ -60,6 +71,8 @@ def run(options):
     name, draw = (("bandit_variants", plots_bandit.sensitivity) if options.variants
                   else ("bandit", plots_bandit.regret))
     print(bandit.table(records))
+    if not bandit.rows(records):
+        raise ArithmeticError("all of these games diverged: nothing is written")
     results.write_text(out / f"{name}.json", json.dumps(records) + "\n")
-    draw(records, out / f"{name}.png")
+    draw([record for of in bandit.rows(records).values() for record in of], out / f"{name}.png")
     return 0

@@ -14,14 +14,16 @@ def _mean(records, value):
 
 def _settings(agent, s):
     """The settings of a network that the paper does not state, in words."""
-    rate = f"Adam with rate {s['learning_rate']:g}" + (
+    rate = f"{s['optimizer'].capitalize()} with rate {s['learning_rate']:g}" + (
         f"/(1 + t/{s['halved_after']}) at interaction t" if s["halved_after"] else ", constant")
     if agent == "greedy":
         return f"greedy agents: {rate}"
+    if agent == "linear-thompson":
+        return f"linear control: noise {s['line_noise']:g}, prior deviation {s['line_sigma']:g}"
     prior = (f"Gaussian prior of deviation {s['sigma1']:.3g}" if s["prior"] == "gaussian" else
              f"mixture prior (pi {s['pi']:g}, sigma1 {s['sigma1']:.3g}, sigma2 {s['sigma2']:.2g})")
     return (f"Bayes by Backprop: {prior}, noise of the likelihood {s['noise']:g}, {rate}, rho from {s['rho_init']:g}, "
-            "one weight draw a training step")
+            f"temperature {s['temperature']:g}, one weight draw a training step")
 
 
 def bandit(results):
@@ -29,8 +31,9 @@ def bandit(results):
     records = read(results, "bandit")
     if not records:
         return ""
-    of, steps = games.rows(records), records[0]["settings"]["steps"]
-    marks = [str(mark) for mark in paper.STEPS if str(mark) in records[0]["realised"]]
+    of = games.rows(records)
+    whole = next(iter(of.values()))[0]
+    steps, marks = whole["settings"]["steps"], [str(mark) for mark in paper.STEPS if str(mark) in whole["realised"]]
     text = [f"**Figure 6**, cumulative regret of {steps:,} mushrooms", "",
             "| agent | games | " + " | ".join(f"{int(mark):,}" for mark in marks) + " | expected, at the end |",
             "|---" * (3 + len(marks)) + "|"]
@@ -42,10 +45,12 @@ def bandit(results):
             there = dict(zip(map(str, paper.STEPS), paper.FIGURE_6[agent]))
             text.append(f"| {LINES[agent][0]}, paper | 5 | " + " | ".join(str(there[mark]) for mark in marks) + " | |")
     minutes = max(record["wall_time_s"] for record in records) / 60
-    text += ["", "Realised regret, mean ± standard error; seeds from 0. Chosen by short games of other seeds: "
-             f"{'; '.join(_settings(agent, of[agent][0]['settings']) for agent in ('bbb', 'greedy') if agent in of)}. "
+    text += ["", "Realised regret, mean ± standard error; seeds from 0. Chosen by [short games of other seeds]"
+             "(pictures/bandit_trials.json): "
+             + "; ".join(_settings(agent, of[agent][0]["settings"])
+                         for agent in ("bbb", "greedy", "linear-thompson") if agent in of) + ". "
              f"The longest game took {minutes:.0f} minutes on one core, beside others ([all numbers]"
-             f"(pictures/bandit.json), {records[0]['machine']}).", "", comment(of)]
+             f"(pictures/bandit.json), {records[0]['machine']}).", "", *games.diverged(records), comment(of)]
     return "\n".join([*text, *sensitivity(results)])
 
 
@@ -68,11 +73,12 @@ def sensitivity(results):
     if not records:
         return []
     of = games.rows(records)
-    lines = ["", f"What decides? One setting changed at a time, {records[0]['settings']['steps']:,} steps, "
-             f"{len(next(iter(of.values())))} game(s) each; expected regret ([all numbers]"
-             "(pictures/bandit_variants.json)):", ""]
+    first = next(iter(of.values()))
+    lines = ["", f"What decides? Settings changed from the table's, {first[0]['settings']['steps']:,} steps, "
+             f"{len(first)} game(s) each; expected regret ([all numbers](pictures/bandit_variants.json)):", ""]
     best = sorted(of, key=lambda name: mean_error(r["curve"]["expected"][-1] for r in of[name])[0])
-    return lines + [f"- {name}: {_mean(of[name], lambda record: record['curve']['expected'][-1])}" for name in best]
+    lines += [f"- {name}: {_mean(of[name], lambda record: record['curve']['expected'][-1])}" for name in best]
+    return lines + (["", *games.diverged(records)] if games.diverged(records) else [])
 
 
 PARTS = (bandit,)
