@@ -23,9 +23,8 @@ from bbbnp.kernels import activation, dense
 # ## 1 A question
 #
 # A network with a million weights turns an input into one number, the loss. You want to know how that number moves when
-# any single weight moves. Trying each weight costs a million
-# evaluations. There is a way that gives all million answers for the price of about two. How can that be, and how would
-# you ever notice if one of the answers were wrong?
+# any single weight moves. Trying each weight costs a million evaluations. There is a way that gives all million answers
+# for the price of about three. How can that be, and how would you notice if one of the answers were wrong?
 
 # %% [markdown]
 # ## 2 By hand on the smallest case
