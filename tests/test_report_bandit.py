@@ -21,7 +21,8 @@ def test_the_table_has_every_agent_beside_the_paper_and_says_who_wins(tmp_path):
     assert "| Bayes by Backprop, paper | 5 | 1149 | 5730 | |" in text and "1500" not in text
     assert "| greedy | 1 | 900 | 6000 | 5990 |" in text
     assert "less regret than greedy; more than linear, exact. The paper's own ends at 5730, ours at 5050." in text
-    assert "rate 0.0001 (0.001 for greedy agents)" in text and "took 11 minutes on one core" in text
+    assert "Gaussian prior of deviation 0.368, noise of the likelihood 1, Adam with rate 0.0002/(1 + t/500)" in text
+    assert "greedy agents: Adam with rate 0.001, constant." in text and "took 11 minutes on one core" in text
     assert "What decides?" not in text
     assert report_bandit.comment({"greedy": records[2:3]}) == ""
 
