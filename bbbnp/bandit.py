@@ -163,9 +163,9 @@ class ThompsonSampler:
     --------
     Two actions, of which the second is better where x > 0 only:
 
-    >>> from bbbnp import BayesRegressor, GaussianPrior, ThompsonSampler
+    >>> from bbbnp import BayesRegressor, ScaleMixture, ThompsonSampler
     >>> import numpy as np
-    >>> model = BayesRegressor(hidden=(8,), prior=GaussianPrior(1.0), noise=0.3, standardize=False, rho_init=-3.0,
+    >>> model = BayesRegressor(hidden=(8,), prior=ScaleMixture(sigma2=0.5), noise=0.3, standardize=False, rho_init=-3.0,
     ...                        schedule="constant", learning_rate=0.01, batch_size=16)
     >>> sampler, rng = ThompsonSampler(model, actions=2, minibatches=8), np.random.default_rng(0)
     >>> for x in rng.uniform(-1, 1, 200):

@@ -47,7 +47,7 @@ def regret(records, path=None):
 
 def sensitivity(records, path=None):
     """Draw the expected regret of each variant, a dot a seed and a bar at the mean, the least at the top."""
-    names = sorted({record["variant"] for record in records}, reverse=True, key=lambda name: np.mean(
+    names = sorted(dict.fromkeys(record["variant"] for record in records), reverse=True, key=lambda name: np.mean(
         [record["curve"]["expected"][-1] for record in records if record["variant"] == name]))
     with drawing(path, 1.6 + 0.36 * len(names)) as drawn:
         axes = drawn.subplots()

@@ -8,7 +8,7 @@ from bbbnp.plots import BLUE, GREY, INK, ORANGE, PALE, drawing
 LINES = (("-", BLUE), ("--", ORANGE), (":", INK), ("-.", GREY), ("-", PALE))
 
 
-def curves(x, ys, *, xlabel, ylabel, log="", vertical=None, path=None):
+def curves(x, ys, *, xlabel, ylabel, log="", vertical=None, points=None, path=None):
     """Draw curves over one axis, told apart in grey too.
 
     Parameters
@@ -21,6 +21,8 @@ def curves(x, ys, *, xlabel, ylabel, log="", vertical=None, path=None):
         Which axes are logarithmic: "", "x", "y" or "xy".
     vertical : float, optional
         Where to draw a thin vertical line.
+    points : dict of str to ndarray, shape (G,), optional
+        At most three, drawn as open circles, squares and triangles.
     path : str or path-like, optional
         Where to write a PNG.
 
@@ -33,6 +35,8 @@ def curves(x, ys, *, xlabel, ylabel, log="", vertical=None, path=None):
         axes = figure.add_subplot()
         for (name, y), (line, colour) in zip(ys.items(), LINES):
             axes.plot(x, y, line, color=colour, linewidth=2, label=name)
+        for (name, y), marker in zip((points or {}).items(), "os^"):
+            axes.plot(x, y, marker, color=INK, fillstyle="none", markersize=7, label=name)
         if vertical is not None:
             axes.axvline(vertical, color=INK, linewidth=0.8)
         axes.set(xlabel=xlabel, ylabel=ylabel, **{f"{axis}scale": "log" for axis in log})

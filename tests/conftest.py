@@ -15,8 +15,8 @@ STUDENT = {}
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--student", metavar="PATH", help="a Python file whose functions replace those of the same name in "
-        "bbbnp.reference and in the exercises, so that -m \"E7 or E13\" grades them")
+        "--student", metavar="PATH", help="(--student=PATH) a Python file whose functions replace those of the same "
+        "name in bbbnp.reference and in the exercises, so that -m \"E7 or E13\" grades them")
 
 
 def pytest_configure(config):

@@ -5,7 +5,7 @@ import doctest
 import numpy as np
 import pytest
 
-from bbbnp import BayesClassifier, BayesRegressor, DivergenceError, GaussianPrior, ThompsonSampler, bandit, data
+from bbbnp import BayesClassifier, BayesRegressor, DivergenceError, ScaleMixture, ThompsonSampler, bandit, data
 from bbbnp.bandit import Bandit, mushroom_bandit, mushroom_rewards, one_hot
 
 SETTINGS = {"hidden": (5,), "standardize": False, "schedule": "constant", "batch_size": 8, "noise": 0.5}
@@ -67,8 +67,8 @@ def test_the_example_runs(monkeypatch):
 def test_it_finds_the_best_of_three_actions_where_the_best_policy_is_known():
     """Rewards x, 0.3 and -x: the best action is 0 above 0.3, 2 below -0.3, and 1 between."""
     rng, agent = np.random.default_rng(1), sampler(
-        actions=3, hidden=(12,), prior=GaussianPrior(1.0), noise=0.2, learning_rate=0.02, batch_size=16, minibatches=6,
-        memory=200, rho_init=-3.0)
+        actions=3, hidden=(12,), prior=ScaleMixture(sigma2=0.5), noise=0.2, learning_rate=0.02, batch_size=16,
+        minibatches=6, memory=200, rho_init=-3.0)
     for x in rng.uniform(-1, 1, 250):
         action = agent.choose([x])
         agent.update([x], action, (x, 0.3, -x)[action] + 0.05 * rng.normal())

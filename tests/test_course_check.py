@@ -98,3 +98,8 @@ def test_an_answer_cannot_change_the_inputs():
         g[:] = 0
         return result
     check.E13(greedy)
+
+
+def test_each_name_is_one_exercise():
+    assert len(check.EXERCISES) == sum(map(len, check.LECTURES.values()))
+    assert len({exercise.function for exercise in check.EXERCISES.values()}) == len(check.EXERCISES)

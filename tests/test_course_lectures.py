@@ -43,7 +43,7 @@ def test_a_lecture_has_the_agreed_shape(path):
     for kind, code in parts:
         if kind == "code":
             lines = [line for line in code.splitlines() if line.strip()]
-            assert len(lines) <= 15 and max(map(len, lines)) <= 110, code
+            assert len(lines) <= 15 and max(map(len, lines)) <= 112, code
             assert "matplotlib" not in code and "pip" not in code
     question = re.search(r"## 1 A question\n(.*?)## 2", text, re.DOTALL)[1]
     assert len(question.split()) <= 75 and "$" not in question
@@ -87,3 +87,22 @@ def test_the_readme_links_every_lecture():
     text = (ROOT / "README.md").read_text()
     for path in LECTURES:
         assert f"(notebooks/{path.stem}.ipynb)" in text
+
+
+@EACH
+def test_every_greek_letter_is_in_the_notation(path):
+    greek = (r"\\(alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|phi|"
+             r"psi|omega|Delta|Lambda|Sigma|Phi|Omega)(?![a-zA-Z])")
+    explained = re.findall(greek, (ROOT / "notebooks/NOTATION.md").read_text())
+    assert set(re.findall(greek, markdown(path))) <= set(explained)
+
+
+@EACH
+def test_a_lecture_is_in_the_teaching_notes_with_its_minutes(path):
+    title = re.search(r"^# (\d\d .+)$", markdown(path), re.MULTILINE)[1]
+    section = (ROOT / "notebooks/TEACHING.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+    for word in ("**Opening question.**", "**Misconceptions.** (1)", "(2)", "(3)", "**Board.**", "**Exam.**"):
+        assert word in section
+    total, plan = re.search(r"\*\*Plan, (\d+) minutes\.\*\*(.*?)\n\n", section, re.DOTALL).groups()
+    minutes = re.search(r"\*\*Minutes\*\*: (\d+) to read, (\d+) for", " ".join(markdown(path).split())).groups()
+    assert int(total) == sum(map(int, minutes)) == sum(map(int, re.findall(r"\b(\d+)\s[a-zA-Z]", plan)))

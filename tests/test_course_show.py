@@ -37,6 +37,7 @@ def test_an_animation_has_a_text_no_style_sheet_and_the_same_bytes_each_time():
     html = show.animation(film(), ALT)
     assert f'alt="{ALT}"' in html and "<link" not in html and "fa-" not in html and "http" not in html
     assert html == show.animation(film(), ALT) and html._repr_html_() == html
+    assert repr(html) == f"Animation: {ALT}"
 
 
 def test_source_is_that_of_the_function_and_of_the_kernel():

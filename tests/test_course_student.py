@@ -25,9 +25,9 @@ def short_gradient(g, rho, eps, kl_weight):
 """
 
 
-def graded(path):
+def graded(path, *files):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "E7 or E13"]
-    return subprocess.run([*command, "--student", str(path), *FILES], cwd=ROOT, capture_output=True, text=True,
+    return subprocess.run([*command, f"--student={path}", *files], cwd=ROOT, capture_output=True, text=True,
                           check=False, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
 
 
@@ -39,7 +39,7 @@ def graded(path):
 def test_a_module_is_graded_by_its_functions(tmp_path, change, failed):
     path = tmp_path / "answers.py"
     path.write_text(SCORE.replace(*change) if change[0] else SCORE)
-    run = graded(path)
+    run = graded(path, *FILES)
     assert run.returncode == (failed is not None), run.stdout + run.stderr
     assert failed is None or failed in run.stdout
 
@@ -50,5 +50,6 @@ def test_a_module_with_nothing_to_grade_is_refused(tmp_path, text, reason):
     path = tmp_path / "answers.py"
     if text is not None:
         path.write_text(text)
-    run = graded(path)
+    run = graded(path)  # the whole suite would be run, as in the teaching notes, but for the reason
     assert run.returncode == 4 and reason in run.stderr
+    assert "--student=answers.py" in (ROOT / "notebooks/TEACHING.md").read_text()

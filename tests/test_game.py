@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bbbnp import BayesRegressor, DivergenceError, GaussianPrior, ModelFileError, ThompsonSampler
+from bbbnp import BayesRegressor, DivergenceError, ModelFileError, ScaleMixture, ThompsonSampler
 from bbbnp.bandit import Bandit, mushroom_rewards
 from bbbnp.game import Game, LinearThompson, by_chance
 from bbbnp.kernels import noise
@@ -83,7 +83,7 @@ def test_agents_of_a_seed_meet_the_same_contexts_and_chance_has_the_mean_of_enum
 def test_thompson_sampling_beats_chance_and_passing_in_a_short_game(seed):
     world, steps, regret = table(), 300, []
     for player in (agent(hidden=(8,), seed=seed, minibatches=8, batch_size=16, rho_init=-3.0, noise=1.0,
-                         prior=GaussianPrior(1.0)),
+                         prior=ScaleMixture(sigma2=0.5)),
                    LinearThompson(2, noise=5.0, prior_sigma=10.0, seed=seed)):
         game = Game(world, player, steps)
         game.play(progress=False)

@@ -10,7 +10,7 @@ TRACK = np.random.default_rng(0).uniform(0.1, 1, (5, 4))
 
 
 @pytest.mark.parametrize("draw", [
-    lambda path=None: plots.curves(X, {"a": X}, xlabel="x", ylabel="y", path=path),
+    lambda path=None: plots.curves(X, {"a": X}, xlabel="x", ylabel="y", points={"b": X}, path=path),
     lambda path=None: plots.convergence(TRACK, np.ones(4), ["slope", "bias"], path=path),
     lambda path=None: plots.fan(X, np.array([X, X**2]), X, X, band=(X - 1, X + 1), path=path)],
     ids=["curves", "convergence", "fan"])

@@ -146,6 +146,8 @@ def test_formulas_of_the_page_are_those_of_the_function():
     assert len(temperature.RECIPES) == 14  # which the text of the figure says, and:
     assert sum(recipe.temperature == pytest.approx(1) for recipe in temperature.RECIPES) == 4
     assert f"{temperature.RECIPES[6].temperature:.1f}" == "100.0"  # which page and docstring show
+    settings = temperature.RECIPES[-2].settings | {"likelihood_weight": 2 * 0.5}  # MSE + KL/N, noise 0.71
+    assert effective_temperature(temperature.EXAMPLES, batches=temperature.BATCHES, **settings) == pytest.approx(1)
 
 
 def test_figure_shows_every_recipe():

@@ -7,6 +7,7 @@ committed notebook is not what its source gives, shows code that the package no 
 """
 
 import argparse
+import asyncio
 import base64
 from concurrent.futures import ThreadPoolExecutor
 import copy
@@ -75,8 +76,8 @@ def execute(notebook, folder, solved):
                             record_timing=False, extra_arguments=["--log-level=ERROR"],
                             resources={"metadata": {"path": str(folder)}})
     try:
-        client.execute(env={**os.environ, "BBBNP_STATIC": "1", "PYTHONPATH": os.pathsep.join(
-            [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])})
+        asyncio.run(client.async_execute(env={**os.environ, "BBBNP_STATIC": "1", "PYTHONPATH": os.pathsep.join(
+            [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])}))
     except CellExecutionError as error:
         raise BuildError(str(error)) from error
     notebook.metadata["language_info"] = {"name": "python"}

@@ -1,12 +1,16 @@
 """The checks of all exercises: ``check.E13(my_function)``.
 
-Right: one calm line. Wrong: a WrongAnswer with a sentence that says what is wrong, never the target.
+Right: one calm line. Wrong: a WrongAnswer with a sentence that says what is wrong, never the target. The exercises are
+those of the modules ``lecture_NN`` beside this one.
 """
 
-from bbbnp.course import lecture_00, lecture_06, lecture_08
+import importlib
+from pathlib import Path
+
 from bbbnp.course.exercise import WrongAnswer
 
-LECTURES = {"00": lecture_00.EXERCISES, "06": lecture_06.EXERCISES, "08": lecture_08.EXERCISES}
+LECTURES = {path.stem[-2:]: importlib.import_module(f"bbbnp.course.{path.stem}").EXERCISES
+            for path in sorted(Path(__file__).parent.glob("lecture_[0-9][0-9].py"))}
 EXERCISES = {exercise.name: exercise for exercises in LECTURES.values() for exercise in exercises}
 __all__ = ["EXERCISES", "LECTURES", "WrongAnswer", *EXERCISES]
 

@@ -88,7 +88,7 @@ class Exercise:
         except (TypeError, ValueError) as error:
             raise WrongAnswer(f"{self.name}: {self.function} must return {' and '.join(self.outputs)}, and take "
                               f"{len(case)} arguments; it failed with: {error}") from error
-        if any(a.size == 1 and np.isnan(a) for a in answer):
+        if any(a.ndim == 0 and np.isnan(a) for a in answer):
             raise WrongAnswer(f"{self.name}: {self.function} returned NaN or nothing. Is a return missing?")
         if len(answer) != len(truth):
             raise WrongAnswer(f"{self.name}: {self.function} must return {' and '.join(self.outputs)}")
@@ -150,7 +150,8 @@ class Exercise:
         """Whether the answer is this known mistake, in all cases; a mistake may overflow where the answer does."""
         for case, answer in zip(cases, answers):
             for a, b in zip(answer, self._run(function, case)):
-                if a.shape != b.shape or not np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True):
+                near = self.tolerance * _typical(b[np.isfinite(b)]) if b.ndim else 0.0
+                if a.shape != b.shape or not np.allclose(a, b, rtol=self.tolerance, atol=near, equal_nan=True):
                     return False
         return True
 

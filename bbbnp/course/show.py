@@ -59,7 +59,10 @@ def picture(figure, alt, *, main=False):
 
 
 class Html(str):
-    """Text that a notebook shows as HTML."""
+    """Text that a notebook shows as HTML; `alt` says what it shows."""
+
+    def __repr__(self):
+        return f"Animation: {self.alt}"
 
     def _repr_html_(self):
         return str(self)
@@ -82,7 +85,9 @@ def animation(film, alt):
     html = re.sub(r'<i class="fa fa-([^"]+)"></i>', lambda match: BUTTONS[match[1]], html)
     unique = re.search(r"_anim_img([0-9a-f]{32})", html)[1]
     html = html.replace(unique, f"{len(html):032x}")  # the same text at every build
-    return Html(html.replace("<img id=", f'<img alt="{_needed(alt)}" id='))
+    shown = Html(html.replace("<img id=", f'<img alt="{_needed(alt)}" id='))
+    shown.alt = alt
+    return shown
 
 
 class Source(str):

@@ -21,16 +21,21 @@ from bbbnp.objective import GaussianPrior, ScaleMixture
 from bbbnp.training import DivergenceError
 
 DEFAULTS = {
-    "agent": "bbb", "seed": 0, "steps": 50_000, "hidden": [100, 100], "prior": "mixture", "pi": 0.5, "sigma1": 1.0,
-    "sigma2": float(np.exp(-6)), "noise": 1.0, "learning_rate": 1e-3, "optimizer": "adam", "rho_init": -5.0,
-    "temperature": 1.0, "fresh": False, "line_noise": 10.0, "line_sigma": 10.0}
+    "agent": "bbb", "seed": 0, "steps": 50_000, "hidden": [100, 100], "prior": "gaussian", "pi": 0.5,
+    "sigma1": float(np.exp(-1)), "sigma2": float(np.exp(-6)), "noise": 1.0, "learning_rate": 2e-4, "halved_after": 500,
+    "optimizer": "adam", "rho_init": -2.0, "temperature": 1.0, "fresh": False, "line_noise": 3.0, "line_sigma": 3.0}
 NETWORKS = {  # posterior, weight draws that decide, chance of an action by chance
     "bbb": ("diagonal", 2, 0.0), "bbb-1": ("diagonal", 1, 0.0), "greedy": ("point", 0, 0.0),
     "epsilon-1": ("point", 0, 0.01), "epsilon-5": ("point", 0, 0.05)}
+POINT = {"learning_rate": 1e-3, "halved_after": 0}  # of greedy agents: lower rates did worse elsewhere
 AGENTS = (*NETWORKS, "random", "linear-thompson")
 MARKS = (500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 50_000)
 VARIANTS = {  # what differs from DEFAULTS, for the figure of what matters
-    "as in the table": {}}
+    "as in the table": {}, "mixture prior": {"prior": "mixture", "sigma1": 1.0}, "Gaussian prior, 1": {"sigma1": 1.0},
+    "noise 0.3": {"noise": 0.3}, "noise 10": {"noise": 10.0},
+    "constant rate 1e-4": {"learning_rate": 1e-4, "halved_after": 0},
+    "constant rate 1e-3": {"learning_rate": 1e-3, "halved_after": 0}, "rho from -5": {"rho_init": -5.0},
+    "fresh": {"fresh": True}}
 BATCH, MINIBATCHES, ACTIONS = 64, 64, 2
 SHORT = 20_000  # steps of a variant
 SAVED_EVERY = 1000  # interactions between checkpoints
@@ -42,7 +47,8 @@ def settings_of(agent, **changed):
     _check.one_of("agent", agent, AGENTS)
     for name in changed:
         _check.one_of("setting", name, DEFAULTS)
-    return {**DEFAULTS, **changed, "agent": agent}
+    own = POINT if NETWORKS.get(agent, "")[:1] == ("point",) else {}
+    return {**DEFAULTS, **own, **changed, "agent": agent}
 
 
 def agent_of(settings):
@@ -56,8 +62,10 @@ def agent_of(settings):
     prior = (GaussianPrior(settings["sigma1"]) if settings["prior"] == "gaussian"
              else ScaleMixture(settings["pi"], settings["sigma1"], settings["sigma2"]))
     own = {name: settings[name] for name in ("noise", "learning_rate", "optimizer", "rho_init", "temperature")}
+    horizon = settings["halved_after"] * MINIBATCHES
     model = BayesRegressor(hidden=tuple(settings["hidden"]), prior=prior, posterior=posterior, batch_size=BATCH,
-                           schedule="constant", standardize=False, seed=seed, **own)
+                           schedule="inverse_time" if horizon else "constant", horizon=horizon or None,
+                           standardize=False, seed=seed, **own)
     return ThompsonSampler(model, ACTIONS, draws=draws, epsilon=epsilon, minibatches=MINIBATCHES,
                            fresh=settings["fresh"])
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from bbbnp.experiments import bandit, results
 
-TYPES = {"steps": int, "learning_rate": float, "noise": float, "pi": float, "sigma1": float, "sigma2": float,
-         "rho_init": float, "temperature": float, "line_noise": float, "line_sigma": float}
+TYPES = {"steps": int, "learning_rate": float, "halved_after": int, "noise": float, "pi": float, "sigma1": float,
+         "sigma2": float, "rho_init": float, "temperature": float, "line_noise": float, "line_sigma": float}
 HELP = {
-    "steps": "interactions of a game", "learning_rate": "of Adam, constant", "noise": "deviation that the likelihood "
-    "gives to rewards", "pi": "mixture: weight of the slab", "sigma1": "deviation of the slab, or of the Gaussian "
-    "prior", "sigma2": "mixture: deviation of the spike", "rho_init": "sigma starts at log(1 + e^rho)",
-    "temperature": "factor on the KL; 1 targets the posterior",
+    "steps": "interactions of a game", "learning_rate": "of Adam",
+    "halved_after": "the rate at interaction t is the learning rate over 1 + t/this; 0 keeps it constant",
+    "noise": "deviation that the likelihood gives to rewards", "pi": "mixture: weight of the slab",
+    "sigma1": "deviation of the slab, or of the Gaussian prior", "sigma2": "mixture: deviation of the spike",
+    "rho_init": "sigma starts at log(1 + e^rho)", "temperature": "factor on the KL; 1 targets the posterior",
     "line_noise": "linear-thompson: deviation that its likelihood gives to rewards",
     "line_sigma": "linear-thompson: deviation of its prior"}
 

@@ -12,33 +12,40 @@ def _mean(records, value):
     return f"{mean:.0f}" + (f" ± {error:.0f}" if error is not None else "")
 
 
+def _settings(agent, s):
+    """The settings of a network that the paper does not state, in words."""
+    rate = f"Adam with rate {s['learning_rate']:g}" + (
+        f"/(1 + t/{s['halved_after']}) at interaction t" if s["halved_after"] else ", constant")
+    if agent == "greedy":
+        return f"greedy agents: {rate}"
+    prior = (f"Gaussian prior of deviation {s['sigma1']:.3g}" if s["prior"] == "gaussian" else
+             f"mixture prior (pi {s['pi']:g}, sigma1 {s['sigma1']:.3g}, sigma2 {s['sigma2']:.2g})")
+    return (f"Bayes by Backprop: {prior}, noise of the likelihood {s['noise']:g}, {rate}, rho from {s['rho_init']:g}, "
+            "one weight draw a training step")
+
+
 def bandit(results):
     """Figure 6 as a table in Markdown, what it says, and what of the unstated settings decides."""
     records = read(results, "bandit")
     if not records:
         return ""
     of, steps = games.rows(records), records[0]["settings"]["steps"]
-    marks = [mark for mark in records[0]["realised"] if int(mark) in paper.STEPS]
+    marks = [str(mark) for mark in paper.STEPS if str(mark) in records[0]["realised"]]
     text = [f"**Figure 6**, cumulative regret of {steps:,} mushrooms", "",
             "| agent | games | " + " | ".join(f"{int(mark):,}" for mark in marks) + " | expected, at the end |",
             "|---" * (3 + len(marks)) + "|"]
     for agent, group in of.items():
-        cells = [_mean(group, lambda record: record["realised"][mark]) for mark in marks]
+        cells = [_mean(group, lambda record, mark=mark: record["realised"][mark]) for mark in marks]
         text.append(f"| {LINES[agent][0]} | {len(group)} | " + " | ".join(cells)
                     + f" | {_mean(group, lambda record: record['curve']['expected'][-1])} |")
         if agent in paper.FIGURE_6:
             there = dict(zip(map(str, paper.STEPS), paper.FIGURE_6[agent]))
             text.append(f"| {LINES[agent][0]}, paper | 5 | " + " | ".join(str(there[mark]) for mark in marks) + " | |")
-    first = next(iter(of.values()))[0]
-    settings = first["settings"]
-    prior = (f"Gaussian of deviation {settings['sigma1']:g}" if settings["prior"] == "gaussian" else
-             f"mixture (pi {settings['pi']:g}, sigma1 {settings['sigma1']:g}, sigma2 {settings['sigma2']:.2g})")
     minutes = max(record["wall_time_s"] for record in records) / 60
-    text += ["", f"Realised regret, mean ± standard error; seeds from 0. Prior: {prior}; noise of the likelihood "
-             f"{settings['noise']:g}, Adam with the constant rate {settings['learning_rate']:g}, rho from "
-             f"{settings['rho_init']:g}, one weight draw a training step: chosen by short games of another seed. The "
-             f"longest game took {minutes:.0f} minutes on one core, beside others ([all numbers](pictures/bandit.json), "
-             f"{first['machine']}).", "", comment(of)]
+    text += ["", "Realised regret, mean ± standard error; seeds from 0. Chosen by short games of other seeds: "
+             f"{'; '.join(_settings(agent, of[agent][0]['settings']) for agent in ('bbb', 'greedy') if agent in of)}. "
+             f"The longest game took {minutes:.0f} minutes on one core, beside others ([all numbers]"
+             f"(pictures/bandit.json), {records[0]['machine']}).", "", comment(of)]
     return "\n".join([*text, *sensitivity(results)])
 
 

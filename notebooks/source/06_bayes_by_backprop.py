@@ -280,7 +280,8 @@ show.slider(play, sigma_start=(0.02, 1.0, 0.02), rate=(5e-4, 8e-3, 5e-4), steps=
 play(sigma_start, rate, steps)
 
 # %% [markdown]
-# From below, the push is $-\lambda T\,r(\rho)$, at most 1 in size however small $\sigma$ is. In the language of $\rho$
+# From below, the push is $-\lambda T\,r(\rho)$, at most $\lambda T$ in size however small $\sigma$ is. In the language
+# of $\rho$
 # the way from 0.02 is long: that is
 # why networks that start at $\rho = -7$ look too sure when training ends early.
 #
@@ -307,7 +308,7 @@ def log_posterior_backward(rho, eps):
 check.E5(log_posterior_backward)
 
 # %% [markdown]
-# **Core (E12).** The paper's equations 3 and 4, from $g$: all nine terms, nothing cancelled.
+# **Core (E12).** The paper's equations 3 and 4, from $g$: every term, nothing cancelled.
 #
 # <details><summary>Hint</summary>First df/dw, as in Step 5; then Steps 2 and 3. Every derivative of log q carries
 # kl_weight.</details>
@@ -357,7 +358,8 @@ check.E17(adam)
 # %% [markdown]
 # ## 8 What goes wrong
 #
-# Three exhibits of the museum of bugs that were found in published code. In each the means are right, so accuracy hides
+# Three exhibits of the [museum](MUSEUM.md) of bugs that were found in published code. In each the means are right, so
+# accuracy hides
 # it. Only $\sigma$ tells.
 #
 # **Exhibit 6, other noise in backward.** The backward pass draws its own $\varepsilon$. In $\mathrm{d}\rho$ the noise

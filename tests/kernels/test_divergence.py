@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from bbbnp import reference
+from bbbnp import GaussianPrior, reference
 from bbbnp.kernels import divergence, posterior, prior
 
 pytestmark = pytest.mark.E14
@@ -28,6 +28,11 @@ def gradient(mu, rho, prior_sigma):
     dmu, drho = np.full_like(mu, np.nan), np.full_like(rho, np.nan)
     divergence.kl_to_gaussian_backward(dmu, drho, mu, rho, prior_sigma)
     return np.array([dmu, drho])
+
+
+def test_prior_deviation_is_that_of_the_prior(dtype):
+    assert divergence.prior_deviation(GaussianPrior(0.7).components(dtype)) == pytest.approx(
+        0.7, rel=2 * float(np.finfo(dtype).eps))
 
 
 @pytest.mark.parametrize("mu, sigma", FAR)

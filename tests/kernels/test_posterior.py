@@ -7,6 +7,7 @@ from scipy.stats import norm
 
 from bbbnp import reference
 from bbbnp.kernels import posterior
+from bbbnp.kernels.vectormath import STRIP
 
 WIDE_RHO = np.linspace(-20, 20, 81)
 
@@ -73,6 +74,24 @@ def test_log_q_keeps_its_digits_for_any_rho(pairs, dtype):
     for r, e in zip(rho, eps):
         dw, dmu, drho = posterior.log_posterior_backward(np.maximum(r, dtype(-80)), e)  # 1/sigma is a number there
         assert np.isfinite((dw, dmu, drho)).all() and dw == -dmu
+
+
+@pytest.mark.E3
+@pytest.mark.parametrize("x, pair", [(np.log(3), (0.25, 0.75)), (-np.log(3), (0.75, 0.25)), (0, (0.5, 0.5)),
+                                     (40, (np.exp(-40), 1)), (-40, (1, np.exp(-40)))])
+def test_responsibilities_are_s_of_minus_x_and_of_x(x, pair, dtype):
+    assert posterior.logistic_pair(dtype(x)) == pytest.approx(pair, rel=8 * float(np.finfo(dtype).eps))
+
+
+@pytest.mark.E5
+@pytest.mark.parametrize("size", [STRIP - 1, STRIP, STRIP + 1, 2 * STRIP + 7])
+def test_log_q_of_many_weights_is_added_strip_by_strip(size):
+    rho, eps = np.random.default_rng(1).normal(size=(2, size))
+    sigma, w = np.logaddexp(0, rho), np.empty(size)
+    truth = norm.logpdf(sigma * eps, scale=sigma).sum()
+    assert posterior.log_posterior(rho, eps) == pytest.approx(truth, rel=1e-12)
+    assert posterior.sample_weights(w, rho + 1, rho, eps) == pytest.approx(truth, rel=1e-12)
+    np.testing.assert_allclose(w, rho + 1 + sigma * eps, rtol=1e-12)
 
 
 @pytest.mark.E4

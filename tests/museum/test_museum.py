@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 import xml.etree.ElementTree as ElementTree
 
@@ -147,14 +148,18 @@ def difference(exhibit):
     return "\n".join(lines)
 
 
+def paragraph(text):
+    return textwrap.fill(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False)
+
+
 def page():
     """notebooks/MUSEUM.md, as the exhibits have it."""
     parts = [INTRODUCTION, "| | exhibit | equation | lecture |\n|---|---|---|---|\n" + "".join(
         f"| {e['number']} | {e['title']} | {e['equation']} | {e['lecture']} |\n" for e in EXHIBITS)]
     for e in EXHIBITS:
         path, _, name = e["test"].partition("::")
-        parts.append(f"## {e['number']}. {e['title']}\n\n{e['symptom'].strip()}\n\n"
-                     f"**Why accuracy hides it.** {e['hidden'].strip()}\n\n**Here.** {e['here'].strip()}\n\n"
+        said = (e["symptom"], f"**Why accuracy hides it.** {e['hidden']}", f"**Here.** {e['here']}")
+        parts.append(f"## {e['number']}. {e['title']}\n\n" + "".join(f"{paragraph(text)}\n\n" for text in said) +
                      f"```diff\n{difference(e)}\n```\n\n"
                      f"Seen by [`{name}`](../{path}); {e['equation']}, lecture {e['lecture']}.\n")
     return "\n".join(parts)

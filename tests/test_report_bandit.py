@@ -1,0 +1,39 @@
+"""The README's bandit part from result files, sentence by sentence."""
+
+import json
+
+from bbbnp.experiments import bandit, report_bandit
+
+
+def record(agent="bbb", seed=0, end=5000.0, **more):
+    steps = [1, 500, 50_000]
+    return {"agent": agent, "seed": seed, "realised": {"500": 900.0 + seed, "1500": 1.0, "50000": end},
+            "expected": {}, "settings": bandit.settings_of(agent, seed=seed), "wall_time_s": 660.0,
+            "diverged_at": None, "machine": "a machine",
+            "curve": {"steps": steps, "realised": [0.0, 900.0, end], "expected": [0.0, 1.0, end - 10]}, **more}
+
+
+def test_the_table_has_every_agent_beside_the_paper_and_says_who_wins(tmp_path):
+    records = [record(), record(seed=1, end=5100.0), record("greedy", end=6000.0), record("linear-thompson", end=700.0)]
+    (tmp_path / "bandit.json").write_text(json.dumps(records))
+    text = report_bandit.bandit(tmp_path)
+    assert "| Bayes by Backprop | 2 | 900 ± 0 | 5050 ± 50 | 5040 ± 50 |" in text
+    assert "| Bayes by Backprop, paper | 5 | 1149 | 5730 | |" in text and "1500" not in text
+    assert "| greedy | 1 | 900 | 6000 | 5990 |" in text
+    assert "less regret than greedy; more than linear, exact. The paper's own ends at 5730, ours at 5050." in text
+    assert "Gaussian prior of deviation 0.368, noise of the likelihood 1, Adam with rate 0.0002/(1 + t/500)" in text
+    assert "greedy agents: Adam with rate 0.001, constant." in text and "took 11 minutes on one core" in text
+    assert "What decides?" not in text
+    assert report_bandit.comment({"greedy": records[2:3]}) == ""
+
+
+def test_variants_are_sorted_by_what_they_cost(tmp_path):
+    (tmp_path / "bandit.json").write_text(json.dumps([record()]))
+    (tmp_path / "bandit_variants.json").write_text(json.dumps(
+        [record(end=900.0, variant="dear"), record(end=400.0, variant="cheap")]))
+    text = report_bandit.bandit(tmp_path)
+    assert text.index("- cheap: 390") < text.index("- dear: 890") and "50,000 steps, 1 game(s) each" in text
+
+
+def test_without_results_the_part_is_empty(tmp_path):
+    assert report_bandit.bandit(tmp_path) == ""
