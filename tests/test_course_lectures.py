@@ -104,5 +104,5 @@ def test_a_lecture_is_in_the_teaching_notes(path):
     assert re.search(r"\*\*Plan, \d+ minutes\.\*\*", section) and "**Opening question.**" in section
     misconceptions, board, exam = re.search(
         r"\*\*Misconceptions\.\*\*(.*)\*\*Board.*?\*\*(.*)\*\*Exam.*?\*\*(.*)", section, re.DOTALL).groups()
-    assert len(re.findall(r"\b[123]\b[.)]", misconceptions)) == 3
+    assert len(re.findall(r"^\d\. |\(\d\) ", misconceptions, re.MULTILINE)) == 3
     assert len(board.split()) > 20 and exam.count("?") >= 2

@@ -20,9 +20,9 @@
 # | 00 Start here | what is all this for? | |
 # | 01 Beliefs on a grid | how do data change a belief? | 00 |
 # | 02 The exact answer | where can it be solved on paper? | 00 |
-# | 03 Variational inference in one dimension | what is the best bell curve? | 02 |
-# | 04 The reparameterisation trick | how is a random number differentiated? | 03 |
-# | 05 Backpropagation by hand | what does each weight contribute? | 00 |
+# | [03 Variational inference in one dimension](03_variational_inference.ipynb) | what is the best bell curve? | 02 |
+# | [04 The reparameterisation trick](04_the_reparameterisation_trick.ipynb) | how is a random number differentiated? | 03 |
+# | [05 Backpropagation by hand](05_backpropagation_by_hand.ipynb) | what does each weight contribute? | 00 |
 # | [06 Bayes by Backprop](06_bayes_by_backprop.ipynb) | how do all weights learn a mean and a width? | 03, 04, 05 |
 # | 07 Kernels that run at the speed of the machine | how is it made fast? | 06 |
 # | [08 Regression with doubt](08_regression_with_doubt.ipynb) | noise of the data or doubt about the weights? | 02, 06 |
@@ -31,7 +31,7 @@
 # | 11 Using the uncertainty | what is doubt good for? | 08 |
 # | 12 Less noise, and the limits | how good can it get? | 06 |
 #
-# Short of time: 00, 02, 03, 06, 08. If you know backpropagation by heart, skip 05, but do its last exercise.
+# Short of time: 00, 02, 03, 04, 06, 08. If you know backpropagation by heart, skip 05, but do its last exercise.
 #
 # **How a lecture works.** All have the nine sections of this one. Run the cells from top to bottom. A cell that asserts
 # something proves the sentence above it. An exercise is a function whose body you write; the line `check.…` below it

@@ -31,7 +31,8 @@ from bbbnp.kernels import divergence, elbo
 # %% [markdown]
 # ## 2 By hand on the smallest case
 #
-# One weight, one example: $f = w x$ with $x = 1$, $y = 1$, noise $\tau = 1$; the prior is $\mathcal{N}(0, 1)$. This case
+# One weight, one example: $f = w x$ with $x = 1$, $y = 1$, noise $\tau = 1$; the prior is $\mathcal{N}(0, 1)$. This
+# case
 # can be solved (lecture 02):
 #
 # * the posterior's precision is $1 + 1 = 2$ and its mean $1/2$: it is $\mathcal{N}(\tfrac12, \tfrac12)$;
@@ -76,8 +77,8 @@ assert abs(free_energy - minus_log_evidence - distance) < 1e-9
 #
 # $\log P(\mathcal{D})$ left the average because it has no $w$ in it. All that is left in $F$ can be computed.
 #
-# **Step 3. Read it twice.** As a bound: $F = -\log P(\mathcal{D}) + \mathrm{KL} \ge -\log P(\mathcal{D})$, and the *gap*
-# is the KL. As a price:
+# **Step 3. Read it twice.** As a bound: $F = -\log P(\mathcal{D}) + \mathrm{KL}$, never below $-\log
+# P(\mathcal{D})$, and the *gap* is the KL. As a price:
 #
 # $$F = \underbrace{\mathrm{KL}(q\,\|\,P(w))}_{\text{complexity}} \;-\; \underbrace{\mathbb{E}_q\log P(\mathcal{D} \mid
 # w)}_{\text{fit}}.$$
@@ -88,8 +89,8 @@ assert abs(free_energy - minus_log_evidence - distance) < 1e-9
 # **Step 4. Two averages.** Let $q = \mathcal{N}(\mu, \sigma^2)$. Then $\mathbb{E}_q(w - \mu)^2 = \sigma^2$ by
 # definition, and $w^2 = (w - \mu)^2 + 2\mu(w - \mu) + \mu^2$ gives $\mathbb{E}_q w^2 = \sigma^2 + \mu^2$.
 #
-# **Step 5. The complexity (E14).** Take the prior $P(w) = \mathcal{N}(0, \sigma_p^2)$. From $\log q = -\log\sigma - (w -
-# \mu)^2/(2\sigma^2) - \tfrac12\log 2\pi$ and the like for $P$,
+# **Step 5. The complexity (E14).** Take the prior $P(w) = \mathcal{N}(0, \sigma_p^2)$. From the normal density,
+# $\log q = -\log\sigma - (w - \mu)^2/(2\sigma^2) - \tfrac12\log 2\pi$, and the like for $P$,
 #
 # $$\mathbb{E}_q\log q = -\log\sigma - \tfrac12 - \tfrac12\log 2\pi, \qquad \mathbb{E}_q\log P(w) = -\log\sigma_p -
 # \frac{\sigma^2 + \mu^2}{2\sigma_p^2} - \tfrac12\log 2\pi.$$
@@ -123,8 +124,8 @@ assert abs(free_energy - minus_log_evidence - distance) < 1e-9
 # $$\frac{\partial F}{\partial\mu} = \frac{\mu}{\sigma_p^2} - \frac{X^\top(y - X\mu)}{\tau^2} = \Lambda\mu - \Lambda m =
 # 0 \quad\Longrightarrow\quad \mu = m.$$
 #
-# **Step 9. The best deviations.** Collect what has $\sigma_j$ in it: $-\log\sigma_j + \tfrac12\sigma_j^2\,(1/\sigma_p^2 +
-# \sum_n x_{nj}^2/\tau^2)$. The bracket is $\Lambda_{jj}$. So
+# **Step 9. The best deviations.** Collect what has $\sigma_j$ in it:
+# $-\log\sigma_j + \tfrac12\sigma_j^2\,(1/\sigma_p^2 + \sum_n x_{nj}^2/\tau^2)$. The bracket is $\Lambda_{jj}$. So
 #
 # $$\frac{\partial F}{\partial\sigma_j} = -\frac1{\sigma_j} + \sigma_j\Lambda_{jj} = 0 \quad\Longrightarrow\quad
 # \sigma_j^2 = \frac{1}{\Lambda_{jj}}.$$
@@ -156,7 +157,8 @@ assert abs(free_energy - minus_log_evidence - distance) < 1e-9
 # posterior, which we cannot draw from; the first KL needs averages under $q$, which we can.
 
 # %% [markdown]
-# > **The one idea.** $\log P(\mathcal{D})$ does not depend on $q$. So $F$, which we can compute, and the distance to the
+# > **The one idea.** $\log P(\mathcal{D})$ does not depend on $q$. So $F$, which we can compute, and the distance to
+# > the
 # > posterior, which we cannot, differ by a constant. Whoever lowers one by a nat lowers the other by a nat.
 #
 # ## 4 The same in code
@@ -277,7 +279,8 @@ show.animation(film, "A bell curve slides to the right and covers the shaded exa
                "centre, then with its width.")
 
 # %% [markdown]
-# **Two weights: the mean field.** Slope and bias of the line above are correlated. $q^*$ has the right centre and is too
+# **Two weights: the mean field.** Slope and bias of the line above are correlated. $q^*$ has the right centre and is
+# too
 # narrow, by Step 11:
 
 # %%
@@ -293,15 +296,20 @@ assert abs(line.free_energy(mu, sigma) + line.log_evidence - line.gap) < 1e-10
 gaussians = {"exact posterior": (mu, V), "$q^*$, the mean field": (mu, np.diag(sigma**2)),
              "exact deviations, no correlation": (mu, np.diag(np.diag(V)))}
 show.picture(pictures.ellipses(gaussians, xlabel="slope", ylabel="bias"),
-             "The exact posterior of slope and bias is a long tilted ellipse. The mean field is an upright one "
-             "that fits inside; one with the exact deviations is wider, and sticks out on two sides.")
+             "The exact posterior of slope and bias is a long tilted ellipse. The mean field is a small "
+             "upright one that meets it on the axes through its centre; one with the exact deviations is as "
+             "wide and as high as the tilted one.")
 
 # %% [markdown]
-# The third ellipse is that of Step 12 for each weight. It has the right deviations, and much of its area lies where the
-# posterior has nothing.
+# $q^*$ is as wide as the exact ellipse is along the axes through its centre: what is left of a weight's doubt when the
+# other is known. The third ellipse is that of Step 12 for each weight. It has the right deviations, and much of its
+# area
+# lies where the posterior has nothing.
 #
-# **Two humps.** Let $y = w^2 x + {}$noise: the data cannot tell $w$ from $-w$, as those of a network cannot tell which of
-# two hidden units is the first. $q$ is still one bell. With $w = \mu + (w - \mu)$ and the moments $0, \sigma^2, 0, 3\sigma^4$ of $w - \mu$,
+# **Two humps.** Let $y = w^2 x + {}$noise: the data cannot tell $w$ from $-w$, as those of a network cannot tell which
+# of
+# two hidden units is the first. $q$ is still one bell. With $w = \mu + (w - \mu)$ and the moments $0, \sigma^2, 0,
+# 3\sigma^4$ of $w - \mu$,
 # $\mathbb{E}_q w^4 = \mu^4 + 6\mu^2\sigma^2 + 3\sigma^4$, and $F$ has a closed form again.
 
 # %%
@@ -358,7 +366,8 @@ show.picture(plots.curves(grid, {"posterior": two,
              "high; that of KL(p || q) is wide and is highest in the middle, where the posterior is zero.")
 
 # %% [markdown]
-# $\mathrm{KL}(q\,\|\,p)$ may not put mass where $p$ has none, since there $-\log p$ is huge: it takes one hump, and pays
+# $\mathrm{KL}(q\,\|\,p)$ may not put mass where $p$ has none, since there $-\log p$ is huge: it takes one hump, and
+# pays
 # $\log 2$ for the one it leaves out. $\mathrm{KL}(p\,\|\,q)$ may not leave mass of $p$ uncovered: it stretches over
 # both, and is highest where $p$ is zero. Bayes by Backprop minimises the first.
 #
@@ -443,7 +452,8 @@ def mean_field_gap(precision):
 check.gap(mean_field_gap)
 
 # %% [markdown]
-# **Stretch (E14, the other way round).** The $\mu$ and $\sigma$ of the normal density that minimises $\mathrm{KL}(p\,\|\,q)$,
+# **Stretch (E14, the other way round).** The $\mu$ and $\sigma$ of the normal density that minimises
+# $\mathrm{KL}(p\,\|\,q)$,
 # where $p$ is given by its density on an even grid `w`.
 #
 # <details><summary>Hint</summary>Step 12. An average under p is a sum of values times density times the distance of
@@ -482,7 +492,8 @@ assert np.abs(off).max() < 1e-6 and np.abs(ratio - 1).max() < 1e-3
 
 # %% [markdown]
 # **Exhibit 1, reversed KL.** The two arguments of a library's divergence were swapped: the complexity is
-# $\mathrm{KL}(P\,\|\,q) = \log(\sigma/\sigma_p) + (\sigma_p^2 + \mu^2)/(2\sigma^2) - \tfrac12$. The idle weight is right,
+# $\mathrm{KL}(P\,\|\,q) = \log(\sigma/\sigma_p) + (\sigma_p^2 + \mu^2)/(2\sigma^2) - \tfrac12$. The idle weight is
+# right,
 # so a test at the prior passes. The other is far too wide.
 
 # %%
@@ -525,12 +536,15 @@ assert 0.2 < ratio[0] < 0.35
 # *Gap*: the KL that is left at the best $q$. *Mean field*: one independent Gaussian for each weight. *Nat*: the unit of
 # natural logarithms. *Variational*: by choosing the best of a family.
 #
-# **Eight questions.** 1. Why may $\log P(\mathcal{D})$ leave the average? 2. When is $F = -\log P(\mathcal{D})$? 3. What
+# **Eight questions.** 1. Why may $\log P(\mathcal{D})$ leave the average? 2. When is $F = -\log P(\mathcal{D})$? 3.
+# What
 # does the complexity say about a weight without data? 4. Why does $m$ not change when weights are taken as
-# independent? 5. Why is no inverse needed for the best $\sigma_j$? 6. What is the gap when inputs are orthogonal? 7. Where does the
+# independent? 5. Why is no inverse needed for the best $\sigma_j$? 6. What is the gap when inputs are orthogonal? 7.
+# Where does the
 # $\log 2$ of the two humps come from? 8. Which of the two KLs can be estimated by draws of $q$?
 #
 # **Further reading.** Hinton and van Camp (1993), *Keeping neural networks simple by minimizing the description length
-# of the weights*. Bishop (2006), *Pattern Recognition and Machine Learning*, section 10.1. Blei, Kucukelbir and McAuliffe (2017),
+# of the weights*. Bishop (2006), *Pattern Recognition and Machine Learning*, section 10.1. Blei, Kucukelbir and
+# McAuliffe (2017),
 # *Variational Inference: A Review for Statisticians*. In this package: [`exact.py`](../bbbnp/exact.py),
 # [`divergence.py`](../bbbnp/kernels/divergence.py).

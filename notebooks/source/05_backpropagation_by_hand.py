@@ -23,9 +23,8 @@ from bbbnp.kernels import activation, dense
 # ## 1 A question
 #
 # A network with a million weights turns an input into one number, the loss. You want to know how that number moves when
-# any single weight moves. Trying each weight costs a million
-# evaluations. There is a way that gives all million answers for the price of about two. How can that be, and how would
-# you ever notice if one of the answers were wrong?
+# any single weight moves. Trying each weight costs a million evaluations. There is a way that gives all million answers
+# for the price of about three. How can that be, and how would you notice if one of the answers were wrong?
 
 # %% [markdown]
 # ## 2 By hand on the smallest case
@@ -80,7 +79,7 @@ assert abs(da - 5.7573) < 1e-3 and abs(db - 1.7400) < 1e-3
 # **Step 6. The network.** $h_0 = x$, $h_l = f(h_{l-1} W_l + b_l)$. Backward, from the last layer: $\mathrm{d}y$ gives
 # $\mathrm{d}W_l, \mathrm{d}b_l$ and $\mathrm{d}h_{l-1}$ (E10), the
 # activation gives the $\mathrm{d}y$ of layer $l - 1$ (E11), and so on. Each layer costs two products where forward cost
-# one: the answer to the question of Section 1.
+# one, three in all: the answer to the question of Section 1.
 #
 # **Step 7. The proof needs no calculus: Taylor.** $F(a \pm h) = F \pm hF' + h^2F''/2 \pm h^3F'''/6 + \dots$, so
 #
