@@ -290,6 +290,7 @@ def coverage(interval, points=20, repeats=loops(4000, fast=1000)):
         held += low < new @ w + tau * rng.normal() < high
     return held / repeats
 
+# %%
 def exact_interval(model, new, rng):
     half = 1.96 * np.sqrt(tau**2 + new @ np.linalg.solve(model.precision, new))
     return new @ model.mean - half, new @ model.mean + half
