@@ -33,7 +33,7 @@ MARKS = (500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 50_000)
 VARIANTS = {  # what differs from DEFAULTS, for the figure of what matters
     "as in the table": {}, "mixture prior": {"prior": "mixture"}, "prior deviation 1": {"sigma1": 1.0},
     "noise 0.3": {"noise": 0.3}, "noise 10": {"noise": 10.0}, "constant rate": {"halved_after": 0},
-    "rate 1e-3": {"learning_rate": 1e-3}, "rho from -5": {"rho_init": -5.0},
+    "rho from -5": {"rho_init": -5.0},
     "fresh, rate 1e-2": {"fresh": True, "learning_rate": 1e-2, "halved_after": 0}}  # 64 steps must be enough
 BATCH, MINIBATCHES, ACTIONS = 64, 64, 2
 SHORT = 20_000  # steps of a variant
