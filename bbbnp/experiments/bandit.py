@@ -195,4 +195,5 @@ def trials(folder):
     return [{**{name: record[name] for name in ("agent", "seed", "diverged_at", "realised", "expected", "wall_time_s")},
              "steps": record["curve"]["steps"][-1], "at_the_end": record["curve"]["expected"][-1],
              "changed": {name: value for name, value in record["settings"].items()
-                         if name not in ("agent", "seed", "steps") and value != DEFAULTS[name]}} for record in found]
+                         if name not in ("agent", "seed", "steps") and value != DEFAULTS[name]
+                         and name.startswith("line_") == (record["agent"] == "linear-thompson")}} for record in found]
