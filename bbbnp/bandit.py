@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bbbnp import _check, data, training
+from bbbnp.estimator import LARGEST_VALUE
 from bbbnp.kernels import fused, thompson
 from bbbnp.model import BayesRegressor
 
@@ -37,8 +38,8 @@ class Bandit:
     rewards: np.ndarray
 
     def __post_init__(self):
-        contexts = _check.matrix("contexts", self.contexts, np.float32)
-        rewards = np.ascontiguousarray(self.rewards, float)
+        contexts = _check.matrix("contexts", self.contexts, np.float64)
+        rewards = np.require(self.rewards, float, ["C", "W"])
         if rewards.ndim != 3 or rewards.shape[1] < 2 or rewards.shape[2] != 2 or not np.isfinite(rewards).all():
             raise ValueError(f"rewards has shape {rewards.shape}; it must hold two finite rewards of each of two "
                              "or more actions in every context: shape (N, A, 2)")
@@ -140,9 +141,9 @@ class ThompsonSampler:
     model : BayesRegressor
         Its settings; an untrained copy is trained, `model_`. `batch_size` is that of the minibatches. It must not
         standardise, and its learning rate must be constant or have a horizon, since nothing is known of the data yet.
-        A point posterior makes a greedy agent.
+        A point posterior makes a greedy agent. `epochs`, `threads` and `progress` are not used.
     actions : int
-        Number A of actions.
+        Number A of actions, at most `batch_size`.
     draws : int
         Weight draws whose mean decides; 0 is the mean network, hence greedy.
     epsilon : float
@@ -184,10 +185,13 @@ class ThompsonSampler:
                 (model.schedule != "constant" and model.horizon is None, "schedule='constant', or give a horizon"),
                 (model.posterior == "dropout", "posterior='diagonal' or 'point'"),
                 (model.noise == "input", "a noise that does not depend on the input"),
-                (model.average_last > 0, "average_last=0")):
+                (model.average_last > 0, "average_last=0"),
+                (model.minibatch_weights != "uniform", "minibatch_weights='uniform': each carries B/n of the KL")):
             if wrong:
                 raise ValueError(f"this model cannot go on learning for ever: use {fix}")
-        self.actions = _check.integer("actions", actions, least=2, most=model.batch_size)
+        self.actions = _check.integer("actions", actions, least=2)
+        if self.actions > model.batch_size:
+            raise ValueError(f"actions={actions} need a batch_size of at least that; the model has {model.batch_size}")
         self.draws = _check.integer("draws", draws, least=0) if model.posterior == "diagonal" else 0
         self.epsilon = _check.real("epsilon", epsilon, least=0, most=1)
         self.memory = _check.integer("memory", memory, least=1, most=2**32 - 1)
@@ -216,9 +220,11 @@ class ThompsonSampler:
 
     def _contexts(self, contexts):
         width = None if not hasattr(self, "memory_") else self.memory_.x.shape[1] - self.actions
-        contexts = _check.matrix("contexts", contexts, self.model_.dtype, columns=width)
+        contexts = _check.matrix("contexts", contexts, np.float64, columns=width)
+        if np.abs(contexts).max() > LARGEST_VALUE:
+            raise ValueError(f"contexts holds values beyond {LARGEST_VALUE:g}: change the unit")
         self._start(contexts.shape[1])
-        return contexts
+        return contexts.astype(self.model_.dtype)
 
     def choose(self, contexts):
         """The action for a context, shape (D,), or for each of several, (N, D), with draws of their own.
@@ -236,11 +242,12 @@ class ThompsonSampler:
         contexts = self._contexts(np.atleast_2d(contexts))
         x, values = np.zeros((self.actions, self.memory_.x.shape[1]), contexts.dtype), np.zeros(self.actions)
         chosen = []
-        for context in contexts:
-            thompson.fill_inputs(x, context)
-            thompson.action_values(values, x, self.learner_, self.draws, self.chosen_)
-            chosen.append(int(thompson.choose(values, self.epsilon, self.model_.seed, self.chosen_)))
-            self.chosen_ += 1
+        with threadpool_limits(1, user_api="blas"):
+            for context in contexts:
+                thompson.fill_inputs(x, context)
+                thompson.action_values(values, x, self.learner_, self.draws, self.chosen_)
+                chosen.append(int(thompson.choose(values, self.epsilon, self.model_.seed, self.chosen_)))
+                self.chosen_ += 1
         return chosen[0] if one else np.array(chosen)
 
     def update(self, context, action, reward):
@@ -257,11 +264,14 @@ class ThompsonSampler:
         ValueError
             For arguments that cannot be; nothing is remembered then.
         DivergenceError
-            When the free energy is not finite any more.
+            When the free energy or a parameter is not finite any more; the network is lost then, what is remembered is
+            not.
         """
         action = _check.integer("action", action, least=0, most=self.actions - 1)
-        reward = _check.real("reward", reward)
-        (context,) = self._contexts(np.atleast_2d(context))
+        reward = _check.real("reward", reward, least=-LARGEST_VALUE, most=LARGEST_VALUE)
+        if np.ndim(context) != 1:
+            raise ValueError(f"context has shape {np.shape(context)}; update takes one, of shape (D,)")
+        (context,) = self._contexts([context])
         x = np.zeros((self.actions, self.memory_.x.shape[1]), context.dtype)
         thompson.fill_inputs(x, context)
         thompson.remember(self.memory_, self.updates_, x[action], reward)

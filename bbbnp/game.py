@@ -69,8 +69,8 @@ class Game:
     def __init__(self, world, agent, steps):
         if agent.actions != world.rewards.shape[1]:
             raise ValueError(f"the agent knows {agent.actions} actions, the bandit has {world.rewards.shape[1]}")
-        if isinstance(agent, bandit.ThompsonSampler) and agent.chosen_ + agent.updates_ > 0:
-            raise ValueError("the agent has played already: give a new one")
+        if hasattr(agent, "memory_"):
+            raise ValueError("the agent plays already, here or in another game: give a new one")
         linear, width = isinstance(agent, LinearThompson), world.contexts.shape[1]
         self.sampler = by_chance(agent.actions, seed=agent.seed) if linear else agent
         self.sampler._start(width)
@@ -100,6 +100,13 @@ class Game:
     def play(self, *, until=None, progress=None):
         """Play on, until so many interactions are played, or to the end.
 
+        Parameters
+        ----------
+        until : int, optional
+            Interactions in all, at most the `steps` of the game.
+        progress : bool, optional
+            Show a bar; left out, on a terminal only.
+
         Returns
         -------
         bool
@@ -110,17 +117,18 @@ class Game:
         DivergenceError
             When the free energy is not finite any more.
         """
-        until = len(self.regret[0]) if until is None else until
+        most = self.regret.shape[1]
+        until = most if until is None else _check.integer("until", until, least=0, most=most)
         steps = 1
         bar = tqdm(total=until, initial=self.played, unit="interaction", leave=False,
                    disable=None if progress is None else not progress)
         with training.interruptible() as stop, threadpool_limits(1, user_api="blas"), bar:
             while self.played < until and not stop.is_set():
                 steps, begun = min(steps, until - self.played), time.perf_counter()
-                played = thompson.play(self.played, steps, self.world, self.policy, self.sampler.learner_, self.line,
-                                       self.sampler.memory_, self.regret)
+                played, sound = thompson.play(self.played, steps, self.world, self.policy, self.sampler.learner_,
+                                              self.line, self.sampler.memory_, self.regret)
                 self._count(played)
-                if not np.isfinite(self.sampler.model_.state_.theta).all() or played < steps:
+                if not sound:
                     raise self.sampler.divergence()
                 bar.update(played)
                 bar.set_postfix_str(f"regret {self.regret[0, :self.played].sum():.0f}", refresh=False)
@@ -129,23 +137,44 @@ class Game:
             return stop.is_set()
 
     def save(self, path, settings):
-        """Write everything that playing changed to one .npz file, whole or not at all, beside JSON `settings`."""
-        checkpoint.write(path, {**settings, "played": self.played}, self._arrays)
+        """Write everything that playing changed to one .npz file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+        settings : dict
+            Of JSON types, kept beside it.
+        """
+        seed = self.sampler.model_.seed
+        checkpoint.write(path, {**settings, "played": self.played, "seed": seed}, self._arrays)
 
     def restore(self, path):
-        """Take over what `save` wrote of a game of the same settings; returns the settings that were saved beside it.
+        """Take over what `save` wrote of a game of the same bandit and agent.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        dict
+            The settings that were saved beside it.
 
         Raises
         ------
         FileNotFoundError, ModelFileError
-            See `checkpoint.read`; also if the file is of a game of other sizes.
+            See `checkpoint.read`; also if the file is of a game of other sizes, or of another seed.
         """
         settings, arrays = checkpoint.read(path)
-        own = self._arrays
+        own, played, most = self._arrays, settings.get("played"), self.regret.shape[1]
+        if settings.get("seed") != self.sampler.model_.seed or not isinstance(played, int) or not 0 <= played <= most:
+            raise checkpoint.ModelFileError(f"{path} is not of this game: it has seed {settings.get('seed')} and "
+                                            f"{played} interactions, not seed {self.sampler.model_.seed} and at most "
+                                            f"{most}")
         for name, array in own.items():
             if name not in arrays or arrays[name].shape != array.shape or arrays[name].dtype != array.dtype:
                 raise checkpoint.ModelFileError(f"{path} is not of this game: its {name} is missing or of another size")
         for name, array in own.items():
             array[:] = arrays[name]
-        self._count(settings["played"] - self.played)
+        self._count(played - self.played)
         return settings

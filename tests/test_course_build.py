@@ -70,15 +70,44 @@ def test_a_lecture_is_built_checked_and_found_stale(tiny, capsys, monkeypatch):
     assert "stale" in build.problems(tiny, False)[0]
 
 
-@pytest.mark.parametrize("change, reason", [
-    (("assert double(2) == 4", "assert double(2) == 5"), "AssertionError"),
-    (("assert double(2) == 4", "print(__import__('pathlib').Path.home())"), "path"),
-    (("assert double(2) == 4", "import warnings; warnings.warn('x')"), "warning"),
-    ((", main=True", ""), "main=True")], ids=["wrong", "path", "warning", "no picture"])
-def test_a_lecture_that_shows_what_it_must_not_is_refused(tiny, change, reason):
-    tiny.write_text(SOURCE.replace(*change))
-    sentence, = build.one(tiny, True, check=False)
-    assert reason in sentence and not build.built(tiny, True).exists()
+def test_a_lecture_that_shows_other_code_than_the_package_has_is_stale(tiny):
+    tiny.write_text(SOURCE.replace("assert double(2) == 4", "show.source(show.picture)"))
+    assert build.one(tiny, True, check=False) == build.one(tiny, True, check=True) == []
+    path = build.built(tiny, True)
+    path.write_text(path.read_text().replace("Show a figure.", "Show a picture."))
+    assert "code that has changed" in build.one(tiny, True, check=True)[0]
+    build.picture_of(tiny).write_bytes(b"another")
+    assert "main picture" in build.problems(tiny, True)[0]
+
+
+def test_a_lecture_whose_claim_fails_is_not_written(tiny):
+    tiny.write_text(SOURCE.replace("assert double(2) == 4", "assert double(2) == 5"))
+    assert "AssertionError" in build.one(tiny, True, check=False)[0] and not build.built(tiny, True).exists()
+
+
+def test_a_wrong_answer_shows_its_sentence_alone():
+    """What a notebook shows of an error is what IPython makes of it."""
+    shell = pytest.importorskip("IPython").core.interactiveshell.InteractiveShell()
+    shown = []
+    shell._showtraceback = lambda kind, value, lines: shown.extend(lines)
+    shell.run_cell("from bbbnp.course import check\ncheck.E13(lambda g, rho, eps, kl: (g, -g))")
+    assert len(shown) == 1 and shown[0].startswith("E13: drho ")
+
+
+@pytest.mark.parametrize("kind, parts, reason", [
+    ("stream", {"name": "stdout", "text": f"a file in {Path.home()}/x"}, "path"),
+    ("stream", {"name": "stderr", "text": "UserWarning: x"}, "warning"),
+    ("error", {"ename": "NameError", "evalue": "y", "traceback": []}, "error"),
+    ("display_data", {"data": {"image/png": "x"}}, "no text"),
+    ("display_data", {"data": {"text/plain": "/tmp/a"}}, "path")])
+def test_an_output_that_must_not_be_committed_is_refused(kind, parts, reason):
+    with pytest.raises(build.BuildError, match=reason):
+        build.refuse(nbformat.v4.new_output(kind, **parts))
+
+
+def test_a_lecture_needs_one_main_picture(tiny):
+    with pytest.raises(build.BuildError, match="main=True"):
+        build.main_picture(build.lecture(tiny, True))
 
 
 def test_an_open_lecture_may_only_lack_an_answer(tiny):
@@ -92,12 +121,6 @@ def test_a_lecture_that_is_not_there_is_said(tiny, monkeypatch):
         build.main(["build", "98"])
 
 
-def test_a_picture_without_a_text_is_refused():
-    output = nbformat.v4.new_output("display_data", {"image/png": "x"})
-    with pytest.raises(build.BuildError, match="text"):
-        build.refuse(output)
-
-
 @pytest.mark.parametrize("solved", [False, True], ids=["open", "solved"])
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_committed_lectures_are_what_their_sources_give(source, solved):
@@ -106,6 +129,5 @@ def test_committed_lectures_are_what_their_sources_give(source, solved):
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             build.refuse(output)
-    picture = (ROOT / f"pictures/lecture_{source.stem[:2]}.png").read_bytes()
-    assert build.main_picture(notebook).startswith(b"\x89PNG") and picture.startswith(b"\x89PNG")
+    assert build.main_picture(notebook).startswith(b"\x89PNG")
     assert build.built(source, solved).stat().st_size < 1_000_000

@@ -98,11 +98,11 @@ def test_every_greek_letter_is_in_the_notation(path):
 
 
 @EACH
-def test_a_lecture_is_in_the_teaching_notes_with_its_minutes(path):
+def test_a_lecture_is_in_the_teaching_notes(path):
     title = re.search(r"^# (\d\d .+)$", markdown(path), re.MULTILINE)[1]
     section = (ROOT / "notebooks/TEACHING.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
-    for word in ("**Opening question.**", "**Misconceptions.** (1)", "(2)", "(3)", "**Board.**", "**Exam.**"):
-        assert word in section
-    total, plan = re.search(r"\*\*Plan, (\d+) minutes\.\*\*(.*?)\n\n", section, re.DOTALL).groups()
-    minutes = re.search(r"\*\*Minutes\*\*: (\d+) to read, (\d+) for", " ".join(markdown(path).split())).groups()
-    assert int(total) == sum(map(int, minutes)) == sum(map(int, re.findall(r"\b(\d+)\s[a-zA-Z]", plan)))
+    assert re.search(r"\*\*Plan, \d+ minutes\.\*\*", section) and "**Opening question.**" in section
+    misconceptions, board, exam = re.search(
+        r"\*\*Misconceptions\.\*\*(.*)\*\*Board.*?\*\*(.*)\*\*Exam.*?\*\*(.*)", section, re.DOTALL).groups()
+    assert len(re.findall(r"\b[123]\b[.)]", misconceptions)) == 3
+    assert len(board.split()) > 20 and exam.count("?") >= 2

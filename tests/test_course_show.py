@@ -1,5 +1,8 @@
 """What lectures show: pictures have a text, animations need no network, code is that of the package."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -43,12 +46,27 @@ def test_an_animation_has_a_text_no_style_sheet_and_the_same_bytes_each_time():
 def test_source_is_that_of_the_function_and_of_the_kernel():
     text = show.source(reference.short_gradient, elbo.short_gradient)
     assert repr(text).count("def short_gradient") == 2 and "E13" in text
-    assert text._repr_markdown_().startswith("```python\n")
+    html = text._repr_html_()
+    assert "monospace" in html and "color:" in html and "<style" not in html
 
 
 def test_sliders_are_left_out_where_nobody_can_slide(monkeypatch):
     monkeypatch.setenv("BBBNP_STATIC", "1")
     assert show.slider(None, x=(0, 1)) is None
+
+
+def test_sliders_call_the_function_where_somebody_can(monkeypatch):
+    """A stand-in for ipywidgets, which tests do not need, moves one slider to its end."""
+    monkeypatch.delenv("BBBNP_STATIC", raising=False)
+    monkeypatch.setattr(show.importlib.util, "find_spec", lambda name: name)
+    seen = []
+    widgets, shown = types.ModuleType("ipywidgets"), types.ModuleType("IPython.display")
+    widgets.interact = lambda function, **ranges: function(**{name: high for name, (_, high) in ranges.items()})
+    shown.display = seen.append
+    monkeypatch.setitem(sys.modules, "ipywidgets", widgets)
+    monkeypatch.setitem(sys.modules, "IPython.display", shown)
+    show.slider(lambda x: 10 * x, x=(0, 3))
+    assert seen == [30]
 
 
 def test_loops_shrink_on_request(monkeypatch):

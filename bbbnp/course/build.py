@@ -122,6 +122,11 @@ def built(source, solved):
     return (folder / "solutions" if solved else folder) / f"{source.stem}.ipynb"
 
 
+def picture_of(source):
+    """Where the main picture of a source is."""
+    return source.parents[2] / "pictures" / f"lecture_{source.stem[:2]}.png"
+
+
 def problems(source, solved):
     """What is wrong with a committed notebook before it is run: a list of sentences."""
     import nbformat
@@ -131,6 +136,9 @@ def problems(source, solved):
     committed, expected = nbformat.read(path, 4), lecture(source, solved)
     if not fingerprint(committed) == committed.metadata.get("fingerprint") == fingerprint(expected):
         return [f"{path} is stale: it is not what {source} gives"]
+    picture = picture_of(source)
+    if solved and not (picture.exists() and picture.read_bytes() == main_picture(committed)):
+        return [f"{picture} is stale: it is not the main picture of {path}"]
     return []
 
 
@@ -148,7 +156,7 @@ def one(source, solved, check):
         path.parent.mkdir(exist_ok=True)
         nbformat.write(notebook, path)
         if solved:
-            (source.parents[2] / "pictures" / f"lecture_{source.stem[:2]}.png").write_bytes(picture)
+            picture_of(source).write_bytes(picture)
     elif not wrong and shown_code(nbformat.read(path, 4)) != shown_code(copy.deepcopy(notebook)):
         wrong.append(f"{path} is stale: it shows code that has changed since")
     return wrong

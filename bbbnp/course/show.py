@@ -96,8 +96,12 @@ class Source(str):
     def __repr__(self):
         return str(self)
 
-    def _repr_markdown_(self):
-        return f"```python\n{self}```"
+    def _repr_html_(self):
+        from pygments import highlight
+        from pygments.formatters import HtmlFormatter
+        from pygments.lexers import PythonLexer
+        colours = HtmlFormatter(noclasses=True, nobackground=True, prestyles="font-family: monospace")
+        return highlight(self, PythonLexer(), colours)  # colours without a style sheet
 
 
 def source(*functions):

@@ -173,7 +173,7 @@ def learn(t, learner, memory, minibatches):
 
     F = (B/n) T [log q - log P(w)] - log P(D_i | w): a minibatch stands for B of n, so it carries that part of the KL
 
-    Returns False at a free energy that is not finite, before the update.
+    Returns False where a free energy is not finite, before the update, or a parameter after the last.
     """
     remembered, rows = min(t + 1, memory.y.shape[0]), learner.data.x.shape[0]
     given, history, fresh, state = learner.plan, np.zeros((1, 2)), learner.initial.size > 0, learner.state
@@ -188,6 +188,9 @@ def learn(t, learner, memory, minibatches):
         cursor = Cursor(learner.seed + (t + 1 << 32), k, 0, 0) if fresh else Cursor(learner.seed, step, 0, 0)
         if train_serial(1, history, state, learner.network, learner.prior, learner.objective, learner.optimizer,
                         learner.data, plan, cursor, learner.ws)[0] == 0:
+            return False
+    for j in range(state.theta.size):
+        if not np.isfinite(state.theta[j]):
             return False
     return True
 
@@ -215,6 +218,9 @@ def play(start, steps, world, policy, learner, line, memory, regret):
 
     Parameters
     ----------
+    start, steps : int
+    world, policy, learner, line, memory
+        The NamedTuples of this module; all but the first two are changed.
     regret : ndarray, shape (2, T)
         Row 0 is filled with what the best action would be expected to bring, less the reward that came (realised);
         row 1 with the same, less the reward that the action is expected to bring.
@@ -222,11 +228,13 @@ def play(start, steps, world, policy, learner, line, memory, regret):
     Returns
     -------
     int
-        Interactions played: fewer than `steps` where training after the last of them met a free energy that is not
-        finite.
+        Interactions played.
+    bool
+        Whether the training after the last of them was sound (see `learn`); if not, it was the last.
     """
     actions, seed = world.rewards.shape[1], learner.seed
     values, x = np.zeros(actions), np.zeros((actions, memory.x.shape[1]), memory.x.dtype)
+    row = np.empty(world.contexts.shape[1])
     for t in range(start, start + steps):
         i = below(words(0, seed, noise.CONTEXTS, t, 0)[0], world.contexts.shape[0])
         fill_inputs(x, world.contexts[i])
@@ -241,7 +249,8 @@ def play(start, steps, world, policy, learner, line, memory, regret):
         regret[1, t] = best_reward(rewards) - rewards[action].mean()
         remember(memory, t, x[action], reward)
         if policy.by_line:
-            line_update(line.factor[action], line.moment[action], world.contexts[i] / line.noise, reward / line.noise)
+            copy(row, world.contexts[i])
+            line_update(line.factor[action], line.moment[action], row / line.noise, reward / line.noise)
         elif not learn(t, learner, memory, policy.minibatches):
-            return t - start + 1
-    return steps
+            return t - start + 1, False
+    return steps, True

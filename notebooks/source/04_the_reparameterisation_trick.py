@@ -189,7 +189,7 @@ print("measured over predicted:", ratio.min().round(2), "to", ratio.max().round(
 assert np.abs(ratio - 1).max() < 0.15
 many = predicted[0, 1] / predicted[0, 0]
 print(f"at sigma = {sigmas[0]:.2f} the score needs {many:,.0f} times as many draws")
-assert many > 1e6
+assert many > 1e6 and abs(reference.softplus(-5.0) - 0.0067) < 1e-4
 
 # %%
 figure = plots.curves(sigmas, {"score, predicted": predicted[:, 1], "pathwise, predicted": predicted[:, 0]},
@@ -200,8 +200,9 @@ show.picture(figure,
              "that of the pathwise method falls; measured points lie on the predicted lines.", main=True)
 
 # %% [markdown]
-# Trained networks have weights with $\sigma$ of a hundredth and less. There the score is of no use without further
-# tricks.
+# Networks of this package start at $\rho = -5$, which is $\sigma = 0.0067$, smaller than anything in the figure. There
+# the
+# score is of no use without further tricks.
 #
 # ## 6 Play
 #
@@ -224,6 +225,15 @@ def play(sigma, draws):
 
 show.slider(play, sigma=(0.05, 2.0, 0.05), draws=(1000, 20000, 1000))
 play(sigma, draws)
+
+# %% [markdown]
+# From 32 to 64 weights the score's variance grows by almost four, so with the square of their number:
+
+# %%
+noise = np.random.default_rng(3).normal(size=(20_000, 64))
+score_32, score_64 = (np.var(((1 + 0.5 * noise[:, :P])**2).sum(axis=1) * noise[:, 0]) for P in (32, 64))
+print(f"{score_64 / score_32:.2f}")
+assert 3 < score_64 / score_32 < 4.6
 
 # %% [markdown]
 # The score weighs each weight's noise with the *whole* loss, and so grows with everything else that is in it. The path

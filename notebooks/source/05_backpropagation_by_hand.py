@@ -204,6 +204,14 @@ show.slider(play, distance=(1e-6, 1e-2, 1e-6))
 play(distance)
 
 # %% [markdown]
+# Above the distance the two points lie on both sides of the kink, and the derivative is out by almost one half:
+
+# %%
+far, near = ((np.maximum(1e-4 + h, 0) - np.maximum(1e-4 - h, 0)) / (2 * h) for h in (1e-2, 1e-5))
+print(f"{far:.3f} and {near:.3f}, where 1 is right")
+assert abs(far - 0.505) < 1e-12 and abs(near - 1) < 1e-9
+
+# %% [markdown]
 # A gradient check of a relu network must therefore shrink its step until every unit stays on its side;
 # `bbbnp.gradcheck` does.
 #
