@@ -19,7 +19,7 @@
 # |---|---|---|
 # | 00 Start here | what is all this for? | |
 # | 01 Beliefs on a grid | how do data change a belief? | 00 |
-# | 02 The exact answer | where can it be solved on paper? | 00 |
+# | [02 The exact answer](02_the_exact_answer.ipynb) | where can it be solved on paper? | 00 |
 # | [03 Variational inference in one dimension](03_variational_inference.ipynb) | what is the best bell curve? | 02 |
 # | [04 The reparameterisation trick](04_the_reparameterisation_trick.ipynb) | how is a random number differentiated? | 03 |
 # | [05 Backpropagation by hand](05_backpropagation_by_hand.ipynb) | what does each weight contribute? | 00 |
