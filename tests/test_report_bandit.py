@@ -20,7 +20,10 @@ def test_the_table_has_every_agent_beside_the_paper_and_says_who_wins(tmp_path):
     assert "| Bayes by Backprop | 2 | 900 ± 0 | 5050 ± 50 | 5040 ± 50 |" in text
     assert "| Bayes by Backprop, paper | 5 | 1149 | 5730 | |" in text and "1500" not in text
     assert "| greedy | 1 | 900 | 6000 | 5990 |" in text
-    assert "less regret than greedy; more than linear, exact. The paper's own ends at 5730, ours at 5050." in text
+    assert "less regret than greedy; more than linear, exact; not told apart from nobody. The paper's own" in text
+    assert "ends at 5730, ours at 5050." in text
+    spread = [record(), record(seed=1, end=5100.0), record("greedy", end=5050.0), record("greedy", seed=1, end=5350.0)]
+    assert "not told apart from greedy" in report_bandit.comment({"bbb": spread[:2], "greedy": spread[2:]})
     assert "Gaussian prior of deviation 0.368, noise of the likelihood 1, Adam with rate 0.0002/(1 + t/500)" in text
     assert "greedy agents: Adam with rate 0.001, constant; linear control: noise 3, prior deviation 3." in text
     assert "took 11 minutes on one core" in text

@@ -1,5 +1,7 @@
 """The part of README.md on the bandit, from the files that ``bbbnp bandit`` wrote."""
 
+import numpy as np
+
 from bbbnp import paper
 from bbbnp.experiments import bandit as games
 from bbbnp.experiments.results import mean_error, read
@@ -55,16 +57,21 @@ def bandit(results):
 
 
 def comment(of):
-    """Whether Bayes by Backprop beats the paper's number and the other agents of the same run."""
-    end = {agent: mean_error(record["curve"]["realised"][-1] for record in group)[0] for agent, group in of.items()}
+    """Whether Bayes by Backprop beats the other agents, by two standard errors, and where the paper's own ends."""
+    end = {agent: mean_error(record["curve"]["realised"][-1] for record in group) for agent, group in of.items()}
     if "bbb" not in end:
         return ""
-    below = [LINES[agent][0] for agent in end if end["bbb"] < end[agent]]
-    above = [LINES[agent][0] for agent in end if end["bbb"] > end[agent]]
+    mean, error = end["bbb"]
+    found = {"less regret than": [], "more than": [], "not told apart from": []}
+    for agent, (other, spread) in end.items():
+        if agent != "bbb":
+            apart = abs(mean - other) >= 2 * np.hypot(error or 0, spread or 0)
+            found["not told apart from" if not apart else "less regret than" if mean < other else "more than"].append(
+                LINES[agent][0])
+    said = "; ".join(f"{what} {', '.join(names) or 'nobody'}" for what, names in found.items())
     at_end = of["bbb"][0]["curve"]["steps"][-1] == paper.STEPS[-1]
-    there = (f" The paper's own ends at {paper.FIGURE_6['bbb'][-1]}, ours at {end['bbb']:.0f}." if at_end else "")
-    return (f"Bayes by Backprop has less regret than {', '.join(below) or 'nobody'}; more than "
-            f"{', '.join(above) or 'nobody'}.{there}")
+    there = f" The paper's own ends at {paper.FIGURE_6['bbb'][-1]}, ours at {mean:.0f}." if at_end else ""
+    return f"Bayes by Backprop, by two standard errors: {said}.{there}"
 
 
 def sensitivity(results):
