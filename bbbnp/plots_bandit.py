@@ -58,6 +58,10 @@ def sensitivity(records, path=None):
             axes.plot([np.mean(values)] * 2, [place - 0.3, place + 0.3], color=INK, linewidth=2)
         axes.set_yticks(range(len(names)), names)
         axes.set(xscale="log", xlabel=f"expected regret after {records[0]['settings']['steps']:,} steps")
+        low, high = axes.get_xlim()
+        ticks = [tick for power in range(6) for tick in (10**power, 3 * 10**power) if low <= tick <= high]
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axes.minorticks_off()
         axes.tick_params(labelsize="small")
         axes.grid(axis="y", color=GREY, linewidth=0.4)
     return drawn
