@@ -11,7 +11,7 @@ import numpy as np
 from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import Network, network_forward
-from bbbnp.kernels.elbo import UNIFORM, Objective, Workspace, copy
+from bbbnp.kernels.elbo import UNIFORM, Objective, Workspace, copy, minibatch_weight
 from bbbnp.kernels.fused import State, unpack
 from bbbnp.kernels.hotloop import UPDATE, Cursor, Data, Plan, train_serial
 from bbbnp.kernels.noise import below, words
@@ -177,7 +177,8 @@ def learn(t, learner, memory, minibatches):
     """
     remembered, rows = min(t + 1, memory.y.shape[0]), learner.data.x.shape[0]
     given, history, fresh, state = learner.plan, np.zeros((1, 2)), learner.initial.size > 0, learner.state
-    plan = Plan(rows, UNIFORM, given.temperature * rows / remembered, given.learn_noise, 0, UPDATE)  # E15
+    kl_weight = given.temperature * minibatch_weight(UNIFORM, 0, 1, rows, remembered)  # E15
+    plan = Plan(rows, UNIFORM, kl_weight, given.learn_noise, 0, UPDATE)
     if fresh:
         copy(state.theta, learner.initial)
         state.first[:] = 0
