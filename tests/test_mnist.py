@@ -68,9 +68,9 @@ def test_a_run_leaves_its_record(method, tmp_path):
 
 
 def test_a_held_out_run_says_validation_and_nothing_of_the_test(tmp_path):
-    record = mnist.run(tmp_path, settings(held_out=True), progress=False)
+    record = mnist.run(tmp_path / "run", settings(held_out=True), progress=False)
     assert "validation_nll" in record and not any(name.startswith("test") for name in record)
-    assert mnist_table.collect(tmp_path.parent) == []
+    assert mnist_table.collect(tmp_path) == []
 
 
 @pytest.mark.parametrize("stop_in_training", [True, False], ids=["in training", "while it is scored"])
