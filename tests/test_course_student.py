@@ -51,4 +51,12 @@ def test_a_module_with_nothing_to_grade_is_refused(tmp_path, text, reason):
         path.write_text(text)
     run = graded(path)  # the whole suite would be run, as in the teaching notes, but for the reason
     assert run.returncode == 4 and reason in run.stderr
-    assert "--student=answers.py" in (ROOT / "notebooks/TEACHING.md").read_text()
+    assert "--student answers.py" in (ROOT / "notebooks/TEACHING.md").read_text()
+
+
+def test_the_option_stands_before_a_file_of_this_folder_as_in_the_teaching_notes():
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "E7", "--collect-only"]
+    run = subprocess.run([*command, "--student", "bbbnp/reference.py"], cwd=ROOT, capture_output=True, text=True,
+                         check=False, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "mixture_score" in run.stdout and "test_prior.py" in run.stdout
