@@ -120,9 +120,10 @@ def test_what_cannot_be_played_is_refused():
 
 
 @pytest.mark.parametrize("at_once", [1, 30])
-def test_divergence_is_seen_wherever_a_slice_ends(at_once, monkeypatch):
+@pytest.mark.parametrize("minibatches", [1, 2], ids=["a parameter", "a free energy"])
+def test_divergence_is_seen_wherever_a_slice_ends(at_once, minibatches, monkeypatch):
     monkeypatch.setattr(training, "SLICE_SECONDS", 0 if at_once == 1 else 1e9)
-    game = Game(table(), agent(learning_rate=1e25, optimizer="sgd", seed=1), 30)
+    game = Game(table(), agent(learning_rate=1e38, optimizer="sgd", seed=1, minibatches=minibatches), 30)
     with np.errstate(all="ignore"), pytest.raises(DivergenceError, match="not finite after interaction 1;"):
         game.play(until=1, progress=False)
     assert game.played == 1
