@@ -6,12 +6,13 @@ good, and stops when the data say that it is not (paper, section 5.3).
 """
 
 from dataclasses import dataclass
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bbbnp import _check, data, training
 from bbbnp.estimator import LARGEST_VALUE
-from bbbnp.kernels import fused, thompson
+from bbbnp.kernels import thompson
 from bbbnp.model import BayesRegressor
 
 PASS, EAT = range(2)
@@ -209,12 +210,9 @@ class ThompsonSampler:
         self.model_._start(x, y)
         problem, state = self.model_._problem(x, y), self.model_.state_
         empty = np.zeros(0, state.theta.dtype)
-        noises = state.theta.size - 2 * problem.ws.w.size
-        arrays = fused.State(state.theta, state.first, state.second, empty, *training.gradient_scratch(
-            state.theta, problem.ws.w.size, noises, whole=problem.objective.draws > 1), empty)
         self.learner_ = thompson.Learner(
-            arrays, *problem[:4], problem.data, problem.plan, problem.ws, problem.seed,
-            state.theta.copy() if self.fresh else empty)
+            training.kernel_state(problem, state, empty), *problem[:4], problem.data, problem.plan, problem.ws,
+            problem.seed, state.theta.copy() if self.fresh else empty)
         self.memory_ = thompson.Memory(np.zeros((self.memory, inputs), empty.dtype),
                                        np.zeros((self.memory, 1), empty.dtype))
 
@@ -228,6 +226,10 @@ class ThompsonSampler:
 
     def choose(self, contexts):
         """The action for a context, shape (D,), or for each of several, (N, D), with draws of their own.
+
+        Parameters
+        ----------
+        contexts : array_like, shape (D,) or (N, D)
 
         Returns
         -------

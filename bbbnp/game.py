@@ -132,8 +132,7 @@ class Game:
                     raise self.sampler.divergence()
                 bar.update(played)
                 bar.set_postfix_str(f"regret {self.regret[0, :self.played].sum():.0f}", refresh=False)
-                seconds = time.perf_counter() - begun
-                steps = max(1, min(2 * steps, int(steps * training.SLICE_SECONDS / max(seconds, 1e-9))))
+                steps = training.next_steps(steps, time.perf_counter() - begun)
             return stop.is_set()
 
     def save(self, path, settings):

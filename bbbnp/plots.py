@@ -155,6 +155,7 @@ def regression(x_train, y_train, x, bayes, ordinary, path=None):
             _bands(panels[name], x, distribution, title)
             panels[name].plot(x_train, y_train, ".", color=INK, markersize=1.5, alpha=0.6, zorder=3)
             panels[name].set(xlim=(x[0], x[-1]), ylim=(-1.2, 2.8), xlabel="$x$")
+            panels[name].locator_params(axis="x", nbins=4)  # more would touch each other
         panels["bayes"].set_ylabel("$y$")
         panels["ordinary"].legend(loc="lower right", frameon=False, fontsize="small", handlelength=1.2, borderpad=0)
         doubt = panels["doubt"]

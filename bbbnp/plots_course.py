@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.animation import FuncAnimation
 
 from bbbnp.plots import BLUE, GREY, INK, ORANGE, PALE, drawing
+from bbbnp.reference import gaussian_density
 
 LINES = (("-", BLUE), ("--", ORANGE), (":", INK), ("-.", GREY), ("-", PALE))
 
@@ -77,7 +78,7 @@ def convergence(track, exact, names, *, path=None):
 
 def normal(w, mu, sigma):
     """Density of N(mu, sigma^2)."""
-    return np.exp(-(((w - mu) / sigma) ** 2) / 2) / (sigma * np.sqrt(2 * np.pi))
+    return gaussian_density(w - mu, sigma)
 
 
 def bells(panels, *, frames, xlabel="$w$", target="exact"):

@@ -136,6 +136,7 @@ def temperatures(recipes, path=None):
                       fillstyle="none" if value < 1 - 1e-9 else "full", markersize=7, markeredgewidth=1.5)
         axes.set_yticks(range(len(recipes)), [loss for loss, _ in recipes])
         axes.set(xscale="log", xlabel="temperature of the target")
-        axes.set_title("colder: too sure   |   hotter: nearer to the prior", fontsize="small")
+        for text, side in (("colder: too sure ", "right"), (" hotter: nearer to the prior", "left")):
+            axes.annotate(text, (1, 1.01), xycoords=("data", "axes fraction"), ha=side, fontsize="small")
         axes.grid(axis="x", color=GREY, linewidth=0.4)
     return figure

@@ -154,8 +154,9 @@ def minibatch_weight(kind, i, minibatches, size, examples):
 
 def free_energy(mu, rho, log_noise, x, y, eps, widths, name, prior, likelihood, kl_weight):
     """F = kl_weight [log q(w) - log P(w)] - log P(D | w), averaged over the draws eps (S, P) (E2)"""
-    return np.mean([kl_weight * (log_posterior(rho, e) - log_prior(w, prior)) - log_likelihood(
-        likelihood, network(w, x, widths, name)[-1], y, log_noise) for e, w in zip(eps, reparameterize(mu, rho, eps))])
+    draws = zip(eps, reparameterize(mu, rho, eps))
+    return np.mean([kl_weight * (log_posterior(rho, e) - log_prior(w, prior))
+                    - log_likelihood(likelihood, network(w, x, widths, name)[-1], y, log_noise) for e, w in draws])
 
 
 def short_gradient(g, rho, eps, kl_weight):
@@ -233,9 +234,9 @@ def placed_network_backward(dy, mu, s_all, tape, widths, name):
 
 def placed_free_energy(mu, rho, log_noise, x, y, eps, units, widths, name, prior, likelihood, kl_weight):
     """`free_energy` with noise in the units, `units` for each draw; the KL is that of w = mu + sigma eps (E16, E22)"""
-    return np.mean([kl_weight * (log_posterior(rho, e) - log_prior(reparameterize(mu, rho, e), prior)) - log_likelihood(
-        likelihood, placed_network(mu, spread(rho, e, z[0][0] is None), x, z, widths, name)[0], y, log_noise)
-                    for e, z in zip(eps, units)])
+    outs = [placed_network(mu, spread(rho, e, z[0][0] is None), x, z, widths, name)[0] for e, z in zip(eps, units)]
+    return np.mean([kl_weight * (log_posterior(rho, e) - log_prior(reparameterize(mu, rho, e), prior))
+                    - log_likelihood(likelihood, out, y, log_noise) for e, out in zip(eps, outs)])
 
 
 def placed_free_energy_gradient(mu, rho, log_noise, x, y, eps, units, widths, name, prior, likelihood, kl_weight,

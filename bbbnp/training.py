@@ -168,7 +168,7 @@ def run(problem, state, until, *, validate=None, progress=None):
             before, begun = state.epoch, time.perf_counter()
             good = _slice(problem, state, steps, good)
             seconds = time.perf_counter() - begun
-            steps = max(1, min(2 * steps, int(steps * SLICE_SECONDS / max(seconds, 1e-9))))
+            steps = next_steps(steps, seconds)
             bar.update(state.epoch - before)
             if state.epoch > before:
                 if validate is not None and state.epoch == goal:
@@ -177,9 +177,22 @@ def run(problem, state, until, *, validate=None, progress=None):
         return stop.is_set()
 
 
+def next_steps(steps, seconds):
+    """How many steps the next slice has, after one of so many took so long: at most twice as many."""
+    return max(1, min(2 * steps, int(steps * SLICE_SECONDS / max(seconds, 1e-9))))
+
+
 def gradient_scratch(theta, size, targets, *, whole):
     """Arrays of the gradient in mu and rho, which one draw that is not recorded does without, and in the noise."""
     return np.zeros(2 * size if whole else 0, theta.dtype), np.zeros(targets, theta.dtype)
+
+
+def kernel_state(problem, state, good):
+    """The state as kernels take it, with scratch for the gradient; `good` as in `fused.State`."""
+    size = problem.ws.w.size
+    return fused.State(
+        state.theta, state.first, state.second, state.average, *gradient_scratch(
+            state.theta, size, len(state.theta) - 2 * size, whole=problem.objective.draws > 1), good)
 
 
 def _slice(problem, state, steps, good):
@@ -188,13 +201,10 @@ def _slice(problem, state, steps, good):
     Where a free energy was not finite, it is put back, and a DivergenceError is raised.
     """
     start, size = LastGood.of(state, good.theta), problem.ws.w.size
-    arrays = fused.State(
-        state.theta, state.first, state.second, state.average, *gradient_scratch(
-            state.theta, size, len(state.theta) - 2 * size, whole=problem.objective.draws > 1), good.theta)
     taken = threads.train(
-        steps, state.history, arrays, problem.network, problem.prior, problem.objective, problem.optimizer,
-        problem.data, problem.plan, hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws,
-        threads=problem.threads)[0]
+        steps, state.history, kernel_state(problem, state, good.theta), problem.network, problem.prior,
+        problem.objective, problem.optimizer, problem.data, problem.plan,
+        hotloop.Cursor(problem.seed, state.step, state.epoch, state.batch), problem.ws, threads=problem.threads)[0]
     good = start if taken > 0 else good
     state.advance(taken, problem.minibatches)
     log_noise = np.abs(state.theta[2 * size:]).max(initial=0) if problem.plan.learn_noise else 0

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -47,6 +48,19 @@ def assert_same_bits():
         for one, other in zip((*a.state_.arrays[:4], a.free_energy_), (*b.state_.arrays[:4], b.free_energy_)):
             assert one.dtype == other.dtype
             np.testing.assert_array_equal(one, other)
+    return check
+
+
+@pytest.fixture
+def assert_drawn_alike(tmp_path):
+    """A function of a path draws a PNG 7 inches wide, the same bytes each time, and leaves matplotlib's settings."""
+    def check(draw):
+        before = dict(matplotlib.rcParams)
+        figures = [draw(path=tmp_path / name) for name in ("a.png", "b.png")]
+        assert dict(matplotlib.rcParams) == before
+        data = (tmp_path / "a.png").read_bytes()
+        assert data.startswith(b"\x89PNG") and data == (tmp_path / "b.png").read_bytes()
+        assert all(figure.get_size_inches()[0] == 7 for figure in (*figures, draw()))
     return check
 
 

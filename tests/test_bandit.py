@@ -1,6 +1,7 @@
 """The mushrooms as a bandit, and the sampler that anyone can use."""
 
 import doctest
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from bbbnp import BayesClassifier, BayesRegressor, DivergenceError, ScaleMixture, ThompsonSampler, bandit, data
 from bbbnp.bandit import Bandit, mushroom_bandit, mushroom_rewards, one_hot
 
+ROOT = Path(__file__).parents[1]
 SETTINGS = {"hidden": (5,), "standardize": False, "schedule": "constant", "batch_size": 8, "noise": 0.5}
 
 
@@ -43,6 +45,11 @@ def test_one_hot_has_a_column_for_each_value_and_names_what_it_does_not_know():
         one_hot(letters, ("one", "two"), ("ab", "xy"))
     with pytest.raises(ValueError, match="their numbers must agree"):
         one_hot(letters, ("one",), ("ab",))
+
+
+def test_as_many_values_are_declared_as_the_readme_says():
+    declared = sum(len(letters) for column, letters in data.MUSHROOM_LETTERS.items() if column != "class")
+    assert f"117 of the {declared} declared" in " ".join((ROOT / "README.md").read_text().split())
 
 
 def test_the_table_of_mushrooms_has_the_papers_regrets():

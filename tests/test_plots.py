@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
 
@@ -37,14 +36,8 @@ class Prediction:
     lambda path=None: plots.estimators(committed("estimators"), path),
     lambda path=None: plots.races(committed("estimators"), path), temperature.figure],
     ids=["networks", "regression", "bench", "estimators", "races", "temperature"])
-def test_figure_is_a_png_with_the_same_bytes_each_time(draw, tmp_path):
-    before = dict(matplotlib.rcParams)
-    for name in ("a.png", "b.png"):
-        draw(path=tmp_path / name)
-    assert dict(matplotlib.rcParams) == before
-    data = (tmp_path / "a.png").read_bytes()
-    assert data.startswith(b"\x89PNG") and data == (tmp_path / "b.png").read_bytes()
-    assert draw().get_size_inches()[0] == 7
+def test_figure_is_a_png_with_the_same_bytes_each_time(draw, assert_drawn_alike):
+    assert_drawn_alike(draw)
 
 
 def test_regression_shows_both_kinds_of_doubt_as_deviations():

@@ -24,12 +24,8 @@ def draw_lines(path=None):
 
 
 @pytest.mark.parametrize("draw", [draw_sliding, draw_ellipses, draw_lines])
-def test_a_figure_is_written_the_same_each_time(draw, tmp_path):
-    for name in ("a.png", "b.png"):
-        draw(tmp_path / name)
-    data = (tmp_path / "a.png").read_bytes()
-    assert data.startswith(b"\x89PNG") and data == (tmp_path / "b.png").read_bytes()
-    assert draw().get_size_inches()[0] == 7
+def test_a_figure_is_written_the_same_each_time(draw, assert_drawn_alike):
+    assert_drawn_alike(draw)
 
 
 def test_an_outline_is_two_deviations_away_in_every_direction():

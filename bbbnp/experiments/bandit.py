@@ -180,11 +180,8 @@ def table(records):
     marks = sorted({mark for record in records for mark in record["realised"]}, key=int)
     lines = [f"{'realised regret at':24}{'games':>6}" + "".join(f"{int(mark):>15,}" for mark in marks)]
     for name, of in rows(records).items():
-        cells = []
-        for mark in marks:
-            values = [record["realised"][mark] for record in of if mark in record["realised"]]
-            mean, error = results.mean_error(values) if values else (float("nan"), None)
-            cells.append(f"{mean:.0f}" + (f" +- {error:.0f}" if error is not None else ""))
+        cells = [results.mean_text([record["realised"][mark] for record in of], 0, "+-")
+                 if all(mark in record["realised"] for record in of) else "" for mark in marks]
         lines.append(f"{name:24}{len(of):6}" + "".join(f"{cell:>15}" for cell in cells))
     return "\n".join(lines + diverged(records))
 

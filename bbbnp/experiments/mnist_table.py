@@ -90,10 +90,8 @@ def table(records):
     """Errors beside the paper's, as text."""
     lines = [f"{'method':10}{'hidden':>7}{'seeds':>6}{'epochs':>7}{'mean network %':>18}{'averaged %':>18}{'paper':>9}"]
     for (method, hidden), of_cell in cells_of(records).items():
-        cells = []
-        for name in ("test_error_mean_network", "test_error_averaged"):
-            mean, error = spread(of_cell, name)
-            cells.append(f"{mean:.2f}" + (f" +- {error:.2f}" if error is not None else ""))
+        cells = [results.mean_text((record[name] for record in of_cell), 2, "+-")
+                 for name in ("test_error_mean_network", "test_error_averaged")]
         lines.append(f"{method:10}{hidden:7}{len(of_cell):6}{of_cell[0]['epochs']:7}" + f"{cells[0]:>18}{cells[1]:>18}"
                      f"{paper.table_1(method, hidden):9.2f}")
     return "\n".join(lines)

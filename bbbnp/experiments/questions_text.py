@@ -24,8 +24,7 @@ def shown(values, digits=2):
     """Mean ± standard error as text."""
     if not values:
         return "diverged"
-    mean, error = results.mean_error(values)
-    return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+    return results.mean_text(values, digits)
 
 
 def difference(result, a, b, key):

@@ -165,6 +165,8 @@ def run(readme, results, *, check):
                   estimators=estimators(results),
                   **{part.__name__: part(results) for part in (*report_mnist.PARTS, *report_bandit.PARTS)})
     notebooks = readme.parent / "notebooks"
+    if not check:
+        temperature.figure(results / "temperature.png")
     stale = _fill(notebooks / "TEMPERATURE.md", check, recipes=temperature.table()) or stale
     return int(_fill(notebooks / "KERNELS.md", check, story=story(results)) or stale)
 

@@ -4,14 +4,14 @@ import numpy as np
 
 from bbbnp import paper
 from bbbnp.experiments import bandit as games
-from bbbnp.experiments.results import mean_error, read
+from bbbnp.experiments.report_mnist import prior_text
+from bbbnp.experiments.results import mean_error, mean_text, read
 from bbbnp.plots_bandit import LINES
 
 
-def _mean(records, value):
-    """A mean of whole numbers, with its standard error where there are several games."""
-    mean, error = mean_error(value(record) for record in records)
-    return f"{mean:.0f}" + (f" ± {error:.0f}" if error is not None else "")
+def _end(records):
+    """Expected regret at the end, as text."""
+    return mean_text((record["curve"]["expected"][-1] for record in records), 0)
 
 
 def _settings(agent, s):
@@ -22,10 +22,8 @@ def _settings(agent, s):
         return f"greedy agents: {rate}"
     if agent == "linear-thompson":
         return f"linear control: noise {s['line_noise']:g}, prior deviation {s['line_sigma']:g}"
-    prior = (f"Gaussian prior of deviation {s['sigma1']:.3g}" if s["prior"] == "gaussian" else
-             f"mixture prior (pi {s['pi']:g}, sigma1 {s['sigma1']:.3g}, sigma2 {s['sigma2']:.2g})")
-    return (f"Bayes by Backprop: {prior}, noise of the likelihood {s['noise']:g}, {rate}, rho from {s['rho_init']:g}, "
-            f"temperature {s['temperature']:g}, one weight draw a training step")
+    return (f"Bayes by Backprop: {prior_text(s, s['prior'] == 'gaussian')}, noise of the likelihood {s['noise']:g}, "
+            f"{rate}, rho from {s['rho_init']:g}, temperature {s['temperature']:g}, one weight draw a training step")
 
 
 def bandit(results):
@@ -40,14 +38,14 @@ def bandit(results):
             "| agent | games | " + " | ".join(f"{int(mark):,}" for mark in marks) + " | expected, at the end |",
             "|---" * (3 + len(marks)) + "|"]
     for agent, group in of.items():
-        cells = [_mean(group, lambda record, mark=mark: record["realised"][mark]) for mark in marks]
+        cells = [mean_text([record["realised"][mark] for record in group], 0) for mark in marks]
         text.append(f"| {LINES[agent][0]} | {len(group)} | " + " | ".join(cells)
-                    + f" | {_mean(group, lambda record: record['curve']['expected'][-1])} |")
+                    + f" | {_end(group)} |")
         if agent in paper.FIGURE_6:
             there = dict(zip(map(str, paper.STEPS), paper.FIGURE_6[agent]))
             text.append(f"| {LINES[agent][0]}, paper | 5 | " + " | ".join(str(there[mark]) for mark in marks) + " | |")
     minutes = max(record["wall_time_s"] for record in records) / 60
-    text += ["", "Realised regret, mean ± standard error; seeds from 0. Chosen by [short games of other seeds]"
+    text += ["", "Realised regret, mean ± standard error; seeds from 0. Settings, after [short games of other seeds]"
              "(pictures/bandit_trials.json): "
              + "; ".join(_settings(agent, of[agent][0]["settings"])
                          for agent in ("bbb", "greedy", "linear-thompson") if agent in of) + ". "
@@ -75,7 +73,7 @@ def comment(of):
 
 
 def sensitivity(results):
-    """What changing one setting at a time does, as lines of Markdown."""
+    """What other settings come to, as lines of Markdown."""
     records = read(results, "bandit_variants")
     if not records:
         return []
@@ -84,7 +82,7 @@ def sensitivity(results):
     lines = ["", f"What decides? Settings changed from the table's, {first[0]['settings']['steps']:,} steps, "
              f"{len(first)} game(s) each; expected regret ([all numbers](pictures/bandit_variants.json)):", ""]
     best = sorted(of, key=lambda name: mean_error(r["curve"]["expected"][-1] for r in of[name])[0])
-    lines += [f"- {name}: {_mean(of[name], lambda record: record['curve']['expected'][-1])}" for name in best]
+    lines += [f"- {name}: {_end(of[name])}" for name in best]
     return lines + (["", *games.diverged(records)] if games.diverged(records) else [])
 
 

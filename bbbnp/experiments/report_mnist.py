@@ -5,7 +5,7 @@ import numpy as np
 from bbbnp import paper
 from bbbnp.experiments import pruned, questions_text, uncertainty as study
 from bbbnp.experiments.mnist_table import cells_of, spread
-from bbbnp.experiments.results import read
+from bbbnp.experiments.results import mean_text, read
 
 NAMES = {"sgd": "SGD", "dropout": "dropout", "gaussian": "Bayes by Backprop, Gaussian prior",
          "mixture": "Bayes by Backprop, scale mixture"}
@@ -13,8 +13,13 @@ NAMES = {"sgd": "SGD", "dropout": "dropout", "gaussian": "Bayes by Backprop, Gau
 
 def _percent(records, name):
     """A mean with its standard error, where there are several seeds, in percent."""
-    mean, error = spread(records, name)
-    return f"{mean:.2f}" + (f" ± {error:.2f}" if error is not None else "")
+    return mean_text((record[name] for record in records), 2)
+
+
+def prior_text(s, gaussian):
+    """The prior that settings name, in words."""
+    return (f"prior deviation {s['sigma1']:.3g}" if gaussian else
+            f"pi {s['pi']:g}, sigma1 {s['sigma1']:.3g}, sigma2 {s['sigma2']:.2g}")
 
 
 def _settings(record):
@@ -23,8 +28,7 @@ def _settings(record):
     text = f"{s['optimizer']}, learning rate {s['learning_rate']:g}"
     if record["method"] in ("sgd", "dropout"):
         return text
-    prior = (f"prior deviation {s['sigma1']:.3g}" if record["method"] == "gaussian" else
-             f"pi {s['pi']:g}, sigma1 {s['sigma1']:.3g}, sigma2 {s['sigma2']:.2g}")
+    prior = prior_text(s, record["method"] == "gaussian")
     return f"{text}, {prior}, {s['minibatch_weights']} minibatch weights, {s['draws']} draw(s) a step"
 
 

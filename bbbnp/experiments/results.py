@@ -51,6 +51,12 @@ def mean_error(values):
     return statistics.mean(values), statistics.stdev(values) / len(values)**0.5 if len(values) > 1 else None
 
 
+def mean_text(values, digits, sign="±"):
+    """Mean and, where there are several values, standard error as text."""
+    mean, error = mean_error(values)
+    return f"{mean:.{digits}f}" + (f" {sign} {error:.{digits}f}" if error is not None else "")
+
+
 def machine():
     """Cores, processor family and Python, in a few words."""
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"

@@ -113,13 +113,19 @@ def signs(s, seed, stream, step, draw, start=0):
                 part[j] = ONE - TWO * f32((word >> np.int32(j)) & BIT)
 
 
+@kernel(inline=True)
+def chance_word(chance):
+    """A 32-bit word is below this by the chance, in [0, 1], right to 2^-32."""
+    return u64(chance * 4294967296.0)
+
+
 @kernel
 def kept(z, drop, seed, stream, step, draw, start=0):
     """Fill `z` with 0 by the chance `drop`, in [0, 1), and 1/(1 - drop) elsewhere, at indices start, ... (E25).
 
     As `normals`: a word each, so that the chance is right to 2^-32.
     """
-    least, whole = u64(drop * 4294967296.0), z.dtype.type(1 / (1 - drop))
+    least, whole = chance_word(drop), z.dtype.type(1 / (1 - drop))
     none, first, blocks = z.dtype.type(0), start // 4, z.size // 4
     for i in range(blocks):
         a, b, c, d = words(first + i, seed, stream, step, draw)

@@ -14,7 +14,7 @@ from bbbnp.kernels.dense import Network, network_forward
 from bbbnp.kernels.elbo import UNIFORM, Objective, Workspace, copy, minibatch_weight
 from bbbnp.kernels.fused import State, unpack
 from bbbnp.kernels.hotloop import UPDATE, Cursor, Data, Plan, train_serial
-from bbbnp.kernels.noise import below, words
+from bbbnp.kernels.noise import below, chance_word, words
 from bbbnp.kernels.optimizer import Optimizer
 from bbbnp.kernels.posterior import sample_weights
 
@@ -151,7 +151,7 @@ def choose(values, epsilon, seed, step):
     a = argmax_a v_a
     """
     word, other = words(0, seed, noise.EXPLORING, step, 0)[:2]
-    if word < noise.u64(epsilon * 4294967296.0):
+    if word < chance_word(epsilon):
         return below(other, values.size)
     return np.int64(np.argmax(values))  # E20
 
