@@ -7,7 +7,7 @@ import pytest
 
 from bbbnp import cli, paper, training
 from bbbnp.datafiles import DataError
-from bbbnp.experiments import mnist, mnist_grid, mnist_table
+from bbbnp.experiments import mnist, mnist_grid, mnist_moonshot, mnist_table
 
 
 @pytest.fixture(autouse=True)
@@ -260,6 +260,26 @@ def test_table_1_from_runs(tmp_path, capsys):
     assert [(r["method"], r["seed"]) for r in later] == [("sgd", 0), ("mixture", 0), ("mixture", 1), ("mixture", 2)]
     assert later[:2] == records[:2] and later[2]["test_nll"] == again["test_nll"] != records[2]["test_nll"]
     assert cli.main(["mnist", "--collect", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
+
+
+def test_the_moonshot_chooses_on_validation_and_sees_the_test_once(tmp_path, capsys, monkeypatch):
+    scored, load = [], mnist.load_split
+    monkeypatch.setattr(mnist, "load_split", lambda held_out, data_dir=None: scored.append(held_out) or load(held_out))
+    command = ["mnist", "--moonshot", str(tmp_path / "runs"), "--hidden", "5", "--epochs", "2", "--threads", "1",
+               "--out", str(tmp_path)]
+    assert cli.main(command) == 0 and "test error" in capsys.readouterr().out
+    assert scored == [True] * len(mnist_moonshot.RECIPES) + [False]
+    found = json.loads((tmp_path / "mnist_moonshot.json").read_text())
+    errors = {name: r["validation_error_mean_network"] for name, r in found["candidates"].items()}
+    assert set(errors) == set(mnist_moonshot.RECIPES) and errors[found["chosen"]] == min(errors.values())
+    chosen = {**found["candidates"][found["chosen"]]["settings"], "held_out": False}
+    assert found["result"]["settings"] == chosen and chosen["temperature"] == 0.1 and chosen["hidden"] == 5
+    assert not any(name.startswith("test_") for r in found["candidates"].values() for name in r)
+    assert cli.main(command) == 0 and len(scored) == 5  # all is kept
+    assert cli.main([*command, "--seed", "1"]) == 2 and "other settings" in capsys.readouterr().err
+    monkeypatch.setattr(training, "run", lambda *_, **__: True)
+    command[2] = str(tmp_path / "others")
+    assert cli.main(command) == 1 and "the same command goes on" in capsys.readouterr().out
 
 
 def test_the_command_trains_resumes_and_refuses(tmp_path, capsys, monkeypatch):

@@ -28,6 +28,18 @@ def test_table_1_has_mean_and_standard_error_and_the_papers_number(tmp_path):
     assert "Above it: SGD at 800 (1.90 against 1.84)." in text
 
 
+def test_the_moonshot_names_its_temperature_and_target(tmp_path):
+    tried = {name: {**record(), "settings": mnist.settings_of("mixture", temperature=0.1),
+                    **{f"validation_{score}": 1.2 for score in ("error_mean_network", "error_averaged", "nll")}}
+             for name in ("first", "second")}
+    found = {"candidates": tried, "chosen": "second", "result": {**record(), "settings": tried["first"]["settings"]}}
+    (tmp_path / "mnist_moonshot.json").write_text(json.dumps(found))
+    text = report_mnist.moonshot(tmp_path)
+    assert "| first | pi 0.5, sigma1 1, sigma2 0.0025 | weights | 1.20 | 1.20 | 1.2000 |" in text and "T = 0.1" in text
+    assert "The lowest, second, trained again on all 60,000 images: test error 1.30 % of the mean network" in text
+    assert r"$P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior. All runs together took 90 minutes" in text
+
+
 @pytest.mark.parametrize("by_size, verdict", [(1.36, "the ratio"), (1.32, "size alone"), (1.34, "neither")])
 def test_table_2_says_what_removing_costs_and_what_sorts_better(by_size, verdict, tmp_path):
     errors = {"snr": (1.30, 1.34), "magnitude": (1.30, by_size), "random": (1.30, 9.0)}

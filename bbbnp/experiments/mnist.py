@@ -154,13 +154,14 @@ def run(folder, settings=None, *, resume=False, data_dir=None, threads=None, pro
     return record
 
 
-def finished(arguments):
-    """Make, finish or find a run on one thread, for a pool of processes.
+def finished(arguments, threads=1):
+    """Make, finish or find a run, on one thread for a pool of processes.
 
     Parameters
     ----------
     arguments : tuple
         folder, settings and data_dir of `run`.
+    threads : int, optional
 
     Returns
     -------
@@ -178,7 +179,8 @@ def finished(arguments):
         raise ValueError(f"{folder} holds a run with other settings: name another folder")
     if result.exists():
         return json.loads(result.read_text())
-    return run(folder, settings, resume=begun, data_dir=data_dir, threads=1, progress=False)
+    return run(folder, settings, resume=begun, data_dir=data_dir, threads=threads,
+               progress=False if threads == 1 else None)
 
 
 def _record(settings, model, x, y, seconds):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from bbbnp.estimator import OPTIMIZERS, SCHEDULES
-from bbbnp.experiments import mnist, mnist_grid, mnist_table, pruned, results
+from bbbnp.experiments import mnist, mnist_grid, mnist_moonshot, mnist_table, pruned, results
 from bbbnp.objective import MINIBATCH_WEIGHTS, PLACEMENTS
 
 TYPES = {"hidden": int, "epochs": int, "draws": int, "seed": int, "learning_rate": float, "pi": float, "sigma1": float,
@@ -30,6 +30,9 @@ def mnist_arguments(parser):
     what.add_argument("--collect", type=Path, metavar="FOLDER",
                       help="write mnist_table1.json and its figure into --out, from the finished runs in this folder; "
                       "records of other cells and seeds that are in the file stay")
+    what.add_argument("--moonshot", type=Path, metavar="FOLDER",
+                      help="train recipes of a low temperature on 50,000 images in folders of this one, the best again "
+                      "on all, and write mnist_moonshot.json into --out")
     parser.add_argument("--method", choices=mnist.METHODS, default="mixture", help="default mixture")
     for name, of in TYPES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=of, metavar=of.__name__.upper(),
@@ -59,6 +62,8 @@ def run_mnist(options):
             print(f"validation error {trial['error_mean_network']:.2f} %  {json.dumps(trial['point'])}")
     elif options.table1:
         mnist_table.run(options.table1, mnist_table.plan(options.search), jobs=options.jobs, data_dir=options.data_dir)
+    elif options.moonshot:
+        return _moonshot(options)
     elif options.collect:
         _collect(options.collect, options.search, results.writable_folder(options.out))
     else:
@@ -81,6 +86,20 @@ def _one(options):
     for name in ("error_mean_network", "error_averaged", "nll", "ece"):
         which = "validation" if record["settings"]["held_out"] else "test"
         print(f"{which} {name.replace('_', ' '):22}{record[f'{which}_{name}']:9.4f}")
+    return 0
+
+
+def _moonshot(options):
+    """Choose among recipes of low temperature, and write what the best gives."""
+    out = results.writable_folder(options.out)
+    changed = {name: getattr(options, name) for name in ("hidden", "epochs", "temperature", "seed")}
+    cells = mnist_moonshot.candidates(**{name: value for name, value in changed.items() if value is not None})
+    found = mnist_moonshot.run(options.moonshot, cells, data_dir=options.data_dir, threads=options.threads)
+    if found is None:
+        print("stopped; the same command goes on")
+        return 1
+    results.write_text(out / "mnist_moonshot.json", json.dumps(found, indent=1) + "\n")
+    print(f"{found['chosen']}: test error {found['result']['test_error_mean_network']:.2f} %")
     return 0
 
 

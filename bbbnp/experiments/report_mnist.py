@@ -71,6 +71,28 @@ def comment(cells):
             f"{', '.join(better) or 'nowhere'}. Above it: {', '.join(worse) or 'nowhere'}.")
 
 
+def moonshot(results):
+    """What recipes of low temperature reach, as Markdown: a table of candidates, and the one that was chosen."""
+    found = read(results, "mnist_moonshot")
+    if not found:
+        return ""
+    records, record = found["candidates"], found["result"]
+    s = record["settings"]
+    text = [f"**Low temperature**: {s['hidden']} units, {s['epochs']} epochs, T = {s['temperature']:g}, seed "
+            f"{s['seed']}, validation error in percent", "",
+            "| recipe | prior | noise in | mean network | averaged draws | NLL |", "|---|---|---|---|---|---|"]
+    text += [f"| {name} | {prior_text(r['settings'], r['method'] == 'gaussian')} | {r['settings']['weight_noise']} | "
+             f"{r['validation_error_mean_network']:.2f} | {r['validation_error_averaged']:.2f} | "
+             f"{r['validation_nll']:.4f} |" for name, r in records.items()]
+    return "\n".join([*text, "", (
+        f"The lowest, {found['chosen']}, trained again on all 60,000 images: test error "
+        f"{record['test_error_mean_network']:.2f} % of the mean network, {record['test_error_averaged']:.2f} % of "
+        f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. It targets "
+        f"$P(\\mathcal{{D}} \\mid w)^{{{1 / s['temperature']:g}}} P(w)$, not the posterior. All runs together took "
+        f"{sum(r['wall_time_s'] for r in (*records.values(), record)) / 60:.0f} minutes "
+        f"([all numbers](pictures/mnist_moonshot.json), {record['machine']}).")])
+
+
 def uncertainty(results):
     """How much to believe each method, as Markdown: the scores by method, and where Bayes by Backprop is worse."""
     result = read(results, "mnist_uncertainty")
@@ -133,4 +155,4 @@ def deviations(weights):
     return ["", f"Root mean square of sigma after training: {'; '.join(moved)}."] if moved else []
 
 
-PARTS = table1, table2, uncertainty, questions  # each fills the part of its name
+PARTS = table1, moonshot, table2, uncertainty, questions  # each fills the part of its name

@@ -18,6 +18,9 @@ def test_pairs_have_the_same_noise_with_the_other_sign(dtype):
     z = np.empty((3, 9), dtype)
     for row, (number, sign) in zip(z, ((2, 1), (2, -1), (4, 1))):
         normals(row, noise.WEIGHTS, Draw(0, 5, 6, number, sign), 4)
+    plain = np.empty(9, dtype)
+    noise.normals(plain, 5, noise.WEIGHTS, 6, 2, 4)
+    np.testing.assert_array_equal(z[0], plain)
     np.testing.assert_array_equal(z[1], -z[0])
     assert not np.isin(z[2], z[0]).any()
     np.testing.assert_array_equal(reference.antithetic(z[::2]), [z[0], -z[0], z[2], -z[2]])
@@ -38,10 +41,13 @@ def test_no_two_units_of_a_minibatch_have_an_index_in_common(whole):
     indices = np.concatenate([np.arange(start, start + width) for start, width in starts])
     assert len(np.unique(indices)) == indices.size == EXAMPLES * WIDTHS.sum()
     assert all(start % whole == 0 for start, _ in starts)  # the rule of `noise`
+    assert all(later - start < width + whole for (start, width), (later, _) in zip(starts, starts[1:]))  # none wasted
+    assert unit_index(np.array([whole, 1]), 1, 0, whole) == whole  # nor where a width is a multiple
 
 
 @pytest.mark.E25
 def test_units_kept_are_those_at_their_index():
+    assert Draw(DROPOUT, 5, 6, 7, 1)[-2:] == (0, 0)  # keep all, unless said
     draw, z, flat = Draw(DROPOUT, 5, 6, 7, 1), np.empty(130), np.empty(1200)
     noise.kept(flat, 0.4, 5, noise.DROPOUT, 6, 7)
     for example in range(EXAMPLES):
