@@ -95,7 +95,7 @@ def test_trials_are_what_games_of_any_settings_came_to(tmp_path):
     assert cli.main([*command, "--trials"]) == 0
     found = {trial["agent"]: trial for trial in json.loads((tmp_path / "bandit_trials.json").read_text())}
     assert found["bbb"]["changed"] == {"noise": 3.0} and found["bbb"]["seed"] == 7 and found["bbb"]["steps"] == 6
-    assert found["greedy"]["changed"] == {"noise": 3.0, **bandit.POINT}
+    assert found["greedy"]["changed"] == {**bandit.POINT, "noise": 3.0}
 
 
 @pytest.mark.parametrize("arguments, code, message", [

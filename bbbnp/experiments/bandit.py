@@ -22,17 +22,18 @@ from bbbnp.training import DivergenceError
 
 DEFAULTS = {
     "agent": "bbb", "seed": 0, "steps": 50_000, "hidden": [100, 100], "prior": "gaussian", "pi": 0.5,
-    "sigma1": float(np.exp(-1)), "sigma2": float(np.exp(-6)), "noise": 1.0, "learning_rate": 2e-4, "halved_after": 500,
+    "sigma1": 1.0, "sigma2": float(np.exp(-6)), "noise": 0.3, "learning_rate": 2e-4, "halved_after": 500,
     "optimizer": "adam", "rho_init": -2.0, "temperature": 1.0, "fresh": False, "line_noise": 3.0, "line_sigma": 3.0}
 NETWORKS = {  # posterior, weight draws that decide, chance of an action by chance
     "bbb": ("diagonal", 2, 0.0), "bbb-1": ("diagonal", 1, 0.0), "greedy": ("point", 0, 0.0),
     "epsilon-1": ("point", 0, 0.01), "epsilon-5": ("point", 0, 0.05)}
-POINT = {"learning_rate": 1e-3, "halved_after": 0}  # of greedy agents: see bandit_trials.json
+POINT = {"learning_rate": 1e-3, "noise": 1.0}  # of greedy agents: see bandit_trials.json
 AGENTS = (*NETWORKS, "random", "linear-thompson")
 MARKS = (500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 50_000)
 VARIANTS = {  # what differs from DEFAULTS, for the figure of what matters
-    "as in the table": {}, "mixture prior": {"prior": "mixture"}, "prior deviation 1": {"sigma1": 1.0},
-    "noise 0.3": {"noise": 0.3}, "noise 10": {"noise": 10.0}, "constant rate": {"halved_after": 0},
+    "as in the table": {}, "mixture prior": {"prior": "mixture"},
+    "prior deviation 0.37": {"sigma1": float(np.exp(-1))}, "noise 1": {"noise": 1.0}, "noise 10": {"noise": 10.0},
+    "noise 1, prior deviation 0.37": {"noise": 1.0, "sigma1": float(np.exp(-1))}, "constant rate": {"halved_after": 0},
     "rho from -5": {"rho_init": -5.0},
     "fresh, rate 1e-2": {"fresh": True, "learning_rate": 1e-2, "halved_after": 0}}  # 64 steps must be enough
 BATCH, MINIBATCHES, ACTIONS = 64, 64, 2
