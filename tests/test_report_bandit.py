@@ -24,9 +24,9 @@ def test_the_table_has_every_agent_beside_the_paper_and_says_who_wins(tmp_path):
     assert "ends at 5730, ours at 5050." in text
     spread = [record(), record(seed=1, end=5100.0), record("greedy", end=5050.0), record("greedy", seed=1, end=5350.0)]
     assert "not told apart from greedy" in report_bandit.comment({"bbb": spread[:2], "greedy": spread[2:]})
-    settings = "Bayes by Backprop: prior deviation 0.368, noise of the likelihood 1, Adam with rate 0.0002/(1 + t/500)"
+    settings = "Bayes by Backprop: prior deviation 1, noise of the likelihood 0.3, Adam with rate 0.0002/(1 + t/500)"
     assert settings in text
-    assert "greedy agents: Adam with rate 0.001, constant; linear control: noise 3, prior deviation 3." in text
+    assert "greedy agents: Adam with rate 0.001/(1 + t/500) at interaction t; linear control: noise 3, prior deviation 3." in text
     assert "took 11 minutes on one core" in text
     assert "What decides?" not in text
     assert report_bandit.comment({"greedy": records[2:3]}) == "" and "Left out" not in text
