@@ -55,21 +55,26 @@ def bandit(results):
 
 
 def comment(of):
-    """Whether Bayes by Backprop beats the other agents, by two standard errors, and where the paper's own ends."""
-    end = {agent: mean_error(record["curve"]["realised"][-1] for record in group) for agent, group in of.items()}
+    """Whether Bayes by Backprop beats the others, by two standard errors and seed by seed, and the paper's end."""
+    ends = {agent: {record["seed"]: record["curve"]["realised"][-1] for record in group} for agent, group in of.items()}
+    end = {agent: mean_error(by_seed.values()) for agent, by_seed in ends.items()}
     if "bbb" not in end:
         return ""
-    mean, error = end["bbb"]
+    (mean, error), ours, by_seed = end["bbb"], ends["bbb"], []
     found = {"less regret than": [], "more than": [], "not told apart from": []}
     for agent, (other, spread) in end.items():
         if agent != "bbb":
             apart = abs(mean - other) >= 2 * np.hypot(error or 0, spread or 0)
             found["not told apart from" if not apart else "less regret than" if mean < other else "more than"].append(
                 LINES[agent][0])
+            both = [(ours[seed], other) for seed, other in ends[agent].items() if seed in ours]
+            by_seed.append(f"{LINES[agent][0]} in {sum(a < b for a, b in both)} of {len(both)} (whose games end at "
+                           f"{min(ends[agent].values()):.0f} to {max(ends[agent].values()):.0f})")
     said = "; ".join(f"{what} {', '.join(names) or 'nobody'}" for what, names in found.items())
     at_end = of["bbb"][0]["curve"]["steps"][-1] == paper.STEPS[-1]
     there = f" The paper's own ends at {paper.FIGURE_6['bbb'][-1]}, ours at {mean:.0f}." if at_end else ""
-    return f"Bayes by Backprop, by two standard errors: {said}.{there}"
+    paired = f" On the same mushrooms, less than {', '.join(by_seed)}." if by_seed else ""
+    return f"Bayes by Backprop, by two standard errors: {said}.{paired}{there}"
 
 
 def sensitivity(results):
