@@ -263,3 +263,39 @@ def test_units_kept_are_a_function_of_key_and_index():
     for name in KEY:
         assert not np.array_equal(kept(203, **{name: KEY[name] + 1}), z)
     assert not kept(203, 0.6)[z == 0].any()  # a larger chance drops these too
+
+
+@pytest.mark.E25
+def test_a_unit_is_dropped_by_a_word_below_the_chance_and_kept_by_one_that_equals_it():
+    z = np.empty(7)  # a whole counter, and a part of one
+    drawn = [int(word) for block in (0, 1) for word in noise.words(block, 3, noise.DROPOUT, 1, 2)]
+    for i in range(z.size):
+        for above, expected in ((0, True), (1, False)):
+            noise.kept(z, (drawn[i] + above) / 2**32, 3, noise.DROPOUT, 1, 2)
+            assert (z[i] > 0) == expected
+    assert noise.chance_word(0.0) == 0 and noise.chance_word(1.0) == 2**32
+
+
+def test_a_filling_starts_at_index_zero_and_goes_on_where_a_counter_ends():
+    for fill, block in ((noise.normals, noise.BLOCK_OF_NORMALS), (noise.signs, noise.BLOCK_OF_SIGNS),
+                        (lambda z, *key: noise.kept(z, 0.5, *key), noise.BLOCK_OF_NORMALS)):
+        whole, first, rest = np.empty(300), np.empty(300), np.empty(300 - block)
+        fill(whole, 3, noise.LOCAL, 1, 2)
+        fill(first, 3, noise.LOCAL, 1, 2, 0)
+        fill(rest, 3, noise.LOCAL, 1, 2, block)
+        np.testing.assert_array_equal(first, whole)
+        np.testing.assert_array_equal(rest, whole[block:])
+
+
+def test_the_lowest_bit_of_a_word_turns_the_angle():
+    cos, sin = noise.normal_pair(np.uint64(1 << 20), np.uint64((1 << 29) + 1))
+    assert sin == pytest.approx(cos * np.pi / 4 * 2.0**-29, rel=1e-6)
+
+
+def test_shuffle_is_fisher_yates_by_the_first_word_of_each_counter():
+    order, expected = np.empty(20, np.int64), list(range(20))
+    noise.shuffle(order, 5, 6)
+    for i in range(19, 0, -1):
+        j = int(noise.words(i, 5, noise.ORDER, 6, 0)[0]) * (i + 1) >> 32
+        expected[i], expected[j] = expected[j], expected[i]
+    assert order.tolist() == expected
