@@ -209,6 +209,10 @@ def test_derivatives_equal_central_differences_and_wrong_ones_do_not(function, g
     assert agrees(g) and not agrees(wrong(g))
 
 
+def test_the_constant_of_a_normal_density():
+    assert vectormath.HALF_LOG_2PI == np.log(2 * np.pi) / 2
+
+
 @pytest.mark.parametrize("shift", (0, -745, 800, -1e6, 1e30))
 @both_precisions
 def test_log_sum_exp_equals_scipy_however_large_the_shift(shift, dtype):
