@@ -1,8 +1,11 @@
 """The README's bandit part from result files, sentence by sentence."""
 
 import json
+from pathlib import Path
 
 from bbbnp.experiments import bandit, report_bandit
+
+PICTURES = Path(__file__).parents[1] / "pictures"
 
 
 def record(agent="bbb", seed=0, end=5000.0, **more):
@@ -21,7 +24,7 @@ def test_the_table_has_every_agent_beside_the_paper_and_says_who_wins(tmp_path):
     assert "| Bayes by Backprop, paper | 5 | 1149 | 5730 | |" in text and "1500" not in text
     assert "| greedy | 1 | 900 | 6000 | 5990 |" in text
     assert "less regret than greedy; more than linear, exact; not told apart from nobody." in text
-    assert "less than greedy in 1 of 1 (whose games end at 6000 to 6000), linear, exact in 0 of 1 (whose" in text
+    assert "less than greedy in 1 of 1 (whose games end at 6000 to 6000); linear, exact in 0 of 1 (whose" in text
     assert "ends at 5730, ours at 5050." in text
     spread = [record(), record(seed=1, end=5100.0), record("greedy", end=5050.0), record("greedy", seed=1, end=5350.0)]
     assert "not told apart from greedy" in report_bandit.comment({"bbb": spread[:2], "greedy": spread[2:]})
@@ -47,3 +50,18 @@ def test_variants_are_sorted_by_what_they_cost(tmp_path):
 
 def test_without_results_the_part_is_empty(tmp_path):
     assert report_bandit.bandit(tmp_path) == ""
+
+
+def test_what_the_readme_says_of_the_choice_is_in_the_file_of_trials():
+    trials = json.loads((PICTURES / "bandit_trials.json").read_text())
+    chosen = {"bbb": lambda changed: not changed, "greedy": lambda changed: "halved_after" not in changed}
+    for agent, is_chosen in chosen.items():
+        regret = {}
+        for trial in trials:
+            if (trial["agent"], trial["steps"]) == (agent, bandit.SHORT) and trial["seed"] in (100, 101):
+                regret.setdefault(json.dumps(trial["changed"]), []).append(trial["at_the_end"])
+        assert len(regret) > 1 and all(len(games) == 2 for games in regret.values())
+        assert is_chosen(json.loads(min(regret, key=lambda changed: sum(regret[changed]))))
+    constant = [trial["at_the_end"] for trial in trials
+                if trial["agent"] == "greedy" and trial["steps"] == 50_000 and trial["changed"]["halved_after"] == 0]
+    assert len(constant) == 3 and max(constant) < 10_000  # always to pass costs 129,000

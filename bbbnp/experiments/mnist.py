@@ -154,14 +154,15 @@ def run(folder, settings=None, *, resume=False, data_dir=None, threads=None, pro
     return record
 
 
-def finished(arguments, threads=1):
-    """Make, finish or find a run, on one thread for a pool of processes.
+def finished(arguments, *, threads=1, progress=False):
+    """Make, finish or find a run; on one thread and silently, for a pool of processes, unless told otherwise.
 
     Parameters
     ----------
     arguments : tuple
         folder, settings and data_dir of `run`.
-    threads : int, optional
+    threads, progress
+        As `run`.
 
     Returns
     -------
@@ -179,8 +180,7 @@ def finished(arguments, threads=1):
         raise ValueError(f"{folder} holds a run with other settings: name another folder")
     if result.exists():
         return json.loads(result.read_text())
-    return run(folder, settings, resume=begun, data_dir=data_dir, threads=threads,
-               progress=False if threads == 1 else None)
+    return run(folder, settings, resume=begun, data_dir=data_dir, threads=threads, progress=progress)
 
 
 def _record(settings, model, x, y, seconds):

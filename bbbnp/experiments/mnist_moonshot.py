@@ -39,13 +39,17 @@ def run(folder, cells, *, data_dir=None, threads=None):
     ValueError
         If a folder holds a run with other settings.
     """
+    def trained(name, held_out):
+        where = Path(folder) / f"{name}{', held out' if held_out else ''}"
+        return mnist.finished((where, {**cells[name], "held_out": held_out}, data_dir), threads=threads, progress=None)
+
     records = {}
-    for name, settings in cells.items():
-        record = mnist.finished((Path(folder) / f"{name}, held out", {**settings, "held_out": True}, data_dir), threads)
+    for name in cells:
+        record = trained(name, True)
         if record is None:
             return None
         records[name] = record
         tqdm.write(f"{name}: validation error {record['validation_error_mean_network']:.2f} %")
     best = min(records, key=lambda name: records[name]["validation_error_mean_network"])
-    record = mnist.finished((Path(folder) / best, {**cells[best], "held_out": False}, data_dir), threads)
+    record = trained(best, False)
     return record and {"candidates": records, "chosen": best, "result": record}

@@ -67,13 +67,13 @@ def comment(of):
             apart = abs(mean - other) >= 2 * np.hypot(error or 0, spread or 0)
             found["not told apart from" if not apart else "less regret than" if mean < other else "more than"].append(
                 LINES[agent][0])
-            both = [(ours[seed], other) for seed, other in ends[agent].items() if seed in ours]
+            both = [(ours[seed], theirs) for seed, theirs in ends[agent].items() if seed in ours]
             by_seed.append(f"{LINES[agent][0]} in {sum(a < b for a, b in both)} of {len(both)} (whose games end at "
                            f"{min(ends[agent].values()):.0f} to {max(ends[agent].values()):.0f})")
     said = "; ".join(f"{what} {', '.join(names) or 'nobody'}" for what, names in found.items())
     at_end = of["bbb"][0]["curve"]["steps"][-1] == paper.STEPS[-1]
     there = f" The paper's own ends at {paper.FIGURE_6['bbb'][-1]}, ours at {mean:.0f}." if at_end else ""
-    paired = f" On the same mushrooms, less than {', '.join(by_seed)}." if by_seed else ""
+    paired = f" On the same mushrooms, less than {'; '.join(by_seed)}." if by_seed else ""
     return f"Bayes by Backprop, by two standard errors: {said}.{paired}{there}"
 
 
