@@ -90,7 +90,7 @@ def action_values(values, x, learner, draws, step):
             sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps)
         else:
             copy(ws.w, parameters.mu)
-        out = network_forward(ws.outputs, learner.network, ws.w, x, 0, x.shape[0])
+        out = network_forward(ws.outputs, learner.network, ws.w, x, 0, values.size)
         for a in range(values.size):
             values[a] += out[a, 0] / max(draws, 1)  # E20
 
@@ -164,7 +164,7 @@ def replay(batch, memory, remembered, seed, step):
         for k in range(min(4, batch.x.shape[0] - j)):
             i = below(four[k], remembered)
             copy(batch.x[j + k], memory.x[i])
-            batch.y[j + k, 0] = memory.y[i, 0]
+            copy(batch.y[j + k], memory.y[i])
 
 
 @kernel
@@ -201,7 +201,7 @@ def remember(memory, t, x, reward):
     """Interaction t in the place of the oldest."""
     row = t % memory.y.shape[0]
     copy(memory.x[row], x)
-    memory.y[row, 0] = reward
+    memory.y[row] = reward
 
 
 @kernel

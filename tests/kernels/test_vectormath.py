@@ -220,6 +220,8 @@ def test_log_sum_exp_equals_scipy_however_large_the_shift(shift, dtype):
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(vectormath.log_sum_exp(v), special.logsumexp(v.astype(np.float64)), rtol=4 * eps)
     assert vectormath.log_sum_exp(v[3:4]) == v[3]
+    for largest in range(3):
+        assert vectormath.log_sum_exp(np.where(np.arange(3) == largest, 800, 0).astype(dtype)) == 800
 
 
 @compiled_only
