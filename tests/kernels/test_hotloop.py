@@ -1,4 +1,4 @@
-"""The loop itself: what it counts, shuffles, keeps and returns. What a step computes is in test_fused and test_study."""
+"""The loop itself: what it counts, shuffles, keeps and returns. For a step see test_fused and test_study."""
 
 from types import SimpleNamespace
 
