@@ -68,10 +68,10 @@ def test_an_action_by_chance_is_a_function_of_seed_and_interaction():
 
 def test_a_minibatch_is_a_function_of_seed_and_step():
     """Four rows of every counter, a word each."""
-    learner, memory = sampler(batch_size=11).learner_, thompson.Memory(*RNG.normal(size=(2, 30, 5)))
+    learner, memory = sampler(batch_size=15).learner_, thompson.Memory(*RNG.normal(size=(2, 30, 5)))
     memory = memory._replace(y=memory.y[:, :1])
     thompson.replay(learner.data, memory, 23, 6, 9)
-    rows = [noise.below(noise.words(j // 4, 6, noise.REPLAYED, 9, 0)[j % 4], 23) for j in range(11)]
+    rows = [noise.below(noise.words(j // 4, 6, noise.REPLAYED, 9, 0)[j % 4], 23) for j in range(15)]
     np.testing.assert_array_equal(learner.data.x, memory.x[rows])
     np.testing.assert_array_equal(learner.data.y, memory.y[rows])
 
@@ -119,12 +119,13 @@ def test_the_control_has_the_closed_form_posterior(conjugate):
 
 
 def test_an_observation_of_units_reaches_the_posterior():
-    """Entries of exactly 1, 0 and -1, as one-hot contexts have, are observations too."""
-    x, factor, moment = np.array([1.0, 0.0, -1.0]), np.eye(3), np.zeros(3)
-    for y in (2.0, 3.0):
-        thompson.line_update(factor, moment, x, y)
-    np.testing.assert_allclose(factor.T @ factor, np.eye(3) + 2 * np.outer(x, x), rtol=1e-14, atol=1e-14)
-    np.testing.assert_array_equal(moment, 5 * x)
+    """Entries of exactly 1, 0 and -1 are observations too."""
+    for x in np.array([[1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]):
+        factor, moment = np.eye(3), np.zeros(3)
+        for y in (2.0, 3.0):
+            thompson.line_update(factor, moment, x, y)
+        np.testing.assert_allclose(factor.T @ factor, np.eye(3) + 2 * np.outer(x, x), rtol=1e-14, atol=1e-14)
+        np.testing.assert_array_equal(moment, 5 * x)
 
 
 def test_the_control_draws_with_the_covariance_of_its_posterior(conjugate):
