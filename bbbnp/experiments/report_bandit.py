@@ -44,12 +44,13 @@ def bandit(results):
         if agent in paper.FIGURE_6:
             there = dict(zip(map(str, paper.STEPS), paper.FIGURE_6[agent]))
             text.append(f"| {LINES[agent][0]}, paper | 5 | " + " | ".join(str(there[mark]) for mark in marks) + " | |")
-    minutes = max(record["wall_time_s"] for record in records) / 60
+    minutes = sorted(record["wall_time_s"] / 60 for record in of.get("bbb", records))
     text += ["", "Realised regret, mean ± standard error; seeds from 0. Settings, after [short games of other seeds]"
              "(pictures/bandit_trials.json): "
              + "; ".join(_settings(agent, of[agent][0]["settings"])
                          for agent in ("bbb", "greedy", "linear-thompson") if agent in of) + ". "
-             f"The longest game took {minutes:.0f} minutes on one core, beside others ([all numbers]"
+             f"A game of Bayes by Backprop took {minutes[0]:.0f} to {minutes[-1]:.0f} minutes on one core, beside "
+             "others ([all numbers]"
              f"(pictures/bandit.json), {records[0]['machine']}).", "", *games.diverged(records), comment(of)]
     return "\n".join([*text, *sensitivity(results)])
 
