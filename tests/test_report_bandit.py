@@ -17,7 +17,8 @@ def record(agent="bbb", seed=0, end=5000.0, **more):
 
 
 def test_the_table_has_every_agent_beside_the_paper_and_says_who_wins(tmp_path):
-    records = [record(), record(seed=1, end=5100.0, wall_time_s=720.0), record("greedy", end=6000.0), record("linear-thompson", end=700.0)]
+    records = [record(), record(seed=1, end=5100.0, wall_time_s=720.0), record("greedy", end=6000.0),
+               record("linear-thompson", end=700.0)]
     (tmp_path / "bandit.json").write_text(json.dumps(records))
     text = report_bandit.bandit(tmp_path)
     assert "| Bayes by Backprop | 2 | 900 ± 0 | 5050 ± 50 | 5040 ± 50 |" in text
