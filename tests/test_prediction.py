@@ -137,6 +137,7 @@ def test_each_draw_is_one_network_for_all_rows(at_once, small, monkeypatch):
         noise.normals(eps, 8, noise.PREDICTION, 0, draw)
         w = reference.reparameterize(mu, rho, eps)
         close(out, reference.network(w, x, architecture.widths, "relu")[-1])
+    np.testing.assert_array_equal(sample_outputs(architecture, mu, rho, x, draws=1, seed=8), outputs[:1])
     mean_network = sample_outputs(architecture, mu, rho, x, draws=0)[0]
     close(mean_network, reference.network(mu, x, architecture.widths, "relu")[-1])
 
@@ -165,7 +166,7 @@ def test_prediction_is_a_function_of_the_seed(draws, regressor, small):
 
 @pytest.mark.parametrize("method, argument, message", [
     ("interval", 0, "level=0 must be a finite number, greater than 0"), ("interval", 1.5, "level=1.5 must be"),
-    ("quantile", 1.01, "q"), ("quantile", np.nan, "q"),
+    ("quantile", 1.01, "q"), ("quantile", np.nan, "q"), ("quantile", 0, "q"),
     ("log_density", np.zeros(3), "the distribution has 4 rows and y has 3"),
     ("log_density", np.full(4, np.nan), "y holds nan"), ("log_density", ["1"] * 4, "y has dtype"),
     ("log_density", np.zeros((4, 2)), "y has 2 columns"),
