@@ -78,15 +78,17 @@ def test_fused_equals_plain_for_dropout_and_pruned_networks(equation, names, set
     assert result.dmu.any() and result.drho.any() == (objective.draws > 0)
 
 
-def test_fused_equals_plain_without_noise():
+@pytest.mark.parametrize("draws", [0, 1], ids=["none", "one"])
+def test_fused_equals_plain_with_one_draw_and_without_noise(draws):
     *arguments, objective, key = path_case("mixture", "gaussian_learned", "tanh", "uniform")
-    objective = replace(objective, draws=0)
+    objective = replace(objective, draws=draws)
     (dmu, drho, dlog_noise), parts = plain(*arguments, objective, key)
     result = free_energy_gradient(*arguments, objective=objective, key=key, pieces=PIECES[2])
     np.testing.assert_allclose(result[1:4], parts, rtol=1e-13)
-    np.testing.assert_allclose(result.dmu, dmu, rtol=1e-12, atol=1e-12 * np.abs(dmu).max())
+    for ours, truth in ((result.dmu, dmu), (result.drho, drho)):
+        np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
     np.testing.assert_allclose(result.dlog_noise, dlog_noise, rtol=1e-12)
-    assert not drho.any() and not result.drho.any()
+    assert drho.any() == result.drho.any() == (draws > 0)
 
 
 def test_the_check_sees_a_gradient_of_other_noise():
