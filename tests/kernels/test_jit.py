@@ -1,5 +1,6 @@
-"""Compiled code is cached, and never stale."""
+"""Compiled code is cached, and never stale; what becomes part of a vector loop is asked to."""
 
+import ast
 import os
 from pathlib import Path
 import shutil
@@ -77,3 +78,34 @@ def test_the_cache_goes_to_the_first_place_that_can_be_written(tmp_path, monkeyp
     (tmp_path / "__pycache__").write_text("another")
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "blocked")
     assert _jit._cache_folder(tmp_path) is None
+
+
+def called(node):
+    """Names of the functions that the code in `node` calls."""
+    return {call.func.id for call in ast.walk(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)}
+
+
+def numbers_only(function):
+    """Whether a function's source makes numbers of numbers: assignments and a return, nothing of an array."""
+    return all(isinstance(line, (ast.Assign, ast.Return)) for line in function.body[1:]) and not any(
+        isinstance(node, (ast.Subscript, ast.Attribute)) and getattr(node.value, "id", "") in {
+            argument.arg for argument in function.args.args} for node in ast.walk(function))
+
+
+def test_functions_of_numbers_that_loops_call_are_inlined():
+    """A loop that calls one that is not becomes no vector: nothing fails, and it takes several times as long."""
+    sources = [ast.parse(path.read_text()) for path in Path(_jit.__file__).parent.glob("*.py")]
+    kernels = {node.name: node for source in sources for node in source.body
+               if isinstance(node, ast.FunctionDef) and node.decorator_list}
+    inlined = {name for name, node in kernels.items() if "inline=True" in map(ast.unparse, [
+        keyword for line in node.decorator_list if isinstance(line, ast.Call) for keyword in line.keywords])}
+    inner = {name for node in kernels.values() for loop in ast.walk(node) if isinstance(loop, ast.For)
+             for line in loop.body for name in called(line)}
+    while True:
+        more = {name for caller in inner & kernels.keys() if numbers_only(kernels[caller])
+                for name in called(kernels[caller])} - inner
+        if not more:
+            break
+        inner |= more
+    needed = {name for name in inner & kernels.keys() if numbers_only(kernels[name])}
+    assert len(needed) > 30 and needed <= inlined, needed - inlined
