@@ -69,12 +69,12 @@ def signal_to_noise(weights, path=None):
     with drawing(path, 7.2) as drawn:
         density, below = drawn.subplots(2, 1, sharex=True)
         for record in (record for record in weights if "ratio" in record):
-            name, line, colour, _ = LINES[record["method"]]
+            _, line, colour, _ = LINES[record["method"]]
             line, colour = ("-.", INK) if record["minibatch_weights"] == "uniform" else (line, colour)
             edges, counts = np.array(record["ratio_edges"]), np.array(record["ratio"])
             style = {"color": colour, "linestyle": line, "linewidth": 1 + record["hidden"] / 600}
             density.plot((edges[1:] + edges[:-1]) / 2, counts / record["size"] / np.diff(edges), **style,
-                         label=f"{name}, {record['hidden']} units, {record['minibatch_weights']}")
+                         label=record["network"])
             below.plot(edges[1:], np.cumsum(counts) / record["size"], **style)
         below.plot(list(paper.FIGURE_4.values()), list(paper.FIGURE_4), "o", color=INK, fillstyle="none", markersize=8,
                    mew=1.5, label="paper, mixture, 1200 units")
@@ -94,16 +94,15 @@ CRITERIA = {"snr": (r"$|\mu|/\sigma$", BLUE, "-", "o"), "magnitude": (r"$|\mu|$"
 def pruning(records, path=None):
     """Draw test error of averaged draws against the part of the weights left, by criterion; Table 2 as crosses.
 
-    A panel for each width of the mixture and kind of minibatch weights, the widest first.
+    A panel for each network of the mixture.
     """
     chosen = [r for r in records if r["prediction"] == "averaged" and r["method"] == "mixture"]
-    networks = sorted({(-r["hidden"], r["minibatch_weights"]) for r in chosen})
+    networks = list(dict.fromkeys(r["network"] for r in chosen))
     with drawing(path, 4.6, 13) as drawn:
         panels = drawn.subplots(1, len(networks), sharey=True, squeeze=False)[0]
-        for axes, (minus_hidden, kind) in zip(panels, networks):
+        for axes, network in zip(panels, networks):
             for criterion, (name, colour, line, marker) in CRITERIA.items():
-                of = [r for r in chosen if (-r["hidden"], r["minibatch_weights"], r["criterion"])
-                      == (minus_hidden, kind, criterion)]
+                of = [r for r in chosen if (r["network"], r["criterion"]) == (network, criterion)]
                 parts = sorted({r["removed"] for r in of})
                 error = [np.mean([r["test_error"] for r in of if r["removed"] == part]) for part in parts]
                 axes.plot([100 * (1 - part) for part in parts], error, line, marker=marker, color=colour, linewidth=2,
@@ -111,7 +110,7 @@ def pruning(records, path=None):
             axes.plot([100 * (1 - part) for part in paper.TABLE_2], list(paper.TABLE_2.values()), "x", color=ORANGE,
                       markersize=8, mew=2, label="paper, 1200")
             axes.set(xscale="log", yscale="log", ylim=(1, 100), xlabel="% left",
-                     title=f"{-minus_hidden} units,\n{kind}")
+                     title=network.replace(", ", ",\n"))
             axes.set_xticks((1, 5, 25, 100), ("1", "5", "25", "100"))
             axes.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()

@@ -39,6 +39,13 @@ def test_errors_are_those_of_the_pruned_network(runs):
     assert untouched == {metrics.error_rate(model.predict_distribution(x, draws=0).mean, y)}
 
 
+@pytest.mark.parametrize("method, changed, words", [
+    ("sgd", {}, "sgd 400"), ("gaussian", {"minibatch_weights": "uniform"}, "gaussian 400, uniform"),
+    ("mixture", {"hidden": 1200, "sigma2": 0.05, "temperature": 0.1}, "mixture 1200, geometric, spike 0.05, T = 0.1")])
+def test_networks_are_told_apart_by_what_decides_their_signal_to_noise(method, changed, words):
+    assert pruned.named(mnist.settings_of(method, **changed)) == words
+
+
 def test_densities_count_every_weight_in_sight_once(runs):
     model = mnist.load_run(runs[0] / "mixture")[1]
     found = pruned.densities(model)

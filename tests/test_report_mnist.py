@@ -43,21 +43,21 @@ def test_the_moonshot_names_its_temperature_and_target(tmp_path):
 @pytest.mark.parametrize("by_size, verdict", [(1.36, "the ratio"), (1.32, "size alone"), (1.34, "neither")])
 def test_table_2_says_what_removing_costs_and_what_sorts_better(by_size, verdict, tmp_path):
     errors = {"snr": (1.30, 1.34), "magnitude": (1.30, by_size), "random": (1.30, 9.0)}
-    records = [{"method": "mixture", "hidden": 1200, "minibatch_weights": "geometric", "seed": 0,
+    records = [{"method": "mixture", "network": "mixture 1200, geometric, spike 0.05", "seed": 0,
                 "criterion": criterion, "removed": part, "prediction": prediction, "test_error": error, "draws": 10}
                for criterion, both in errors.items() for part, error in zip((0.0, 0.95), both)
                for prediction in ("mean", "averaged")]
     (tmp_path / "mnist_table2.json").write_text(json.dumps(records))
     text = report_mnist.table2(tmp_path)
-    assert "| mixture 1200, geometric, seed 0 | snr | mean | 1.30 | 1.34 |" in text
+    assert "| mixture 1200, geometric, spike 0.05, seed 0 | snr | mean | 1.30 | 1.34 |" in text
     assert "| paper, 1200 units | snr | not said | 1.24 | 1.29 |" in text
     assert f"seed 0: +0.04 by signal-to-noise, {by_size - 1.30:+.2f} by size: {verdict} sorts better." in text
     assert text.count("sorts better") == 1 and "Root mean square" not in text
     (tmp_path / "mnist_weights.json").write_text(json.dumps([
-        {"method": "mixture", "hidden": 5, "minibatch_weights": "uniform", "rho_init": 0.0, "rms_sigma": 0.5},
-        {"method": "sgd", "hidden": 5, "minibatch_weights": "uniform", "rho_init": 0.0}]))
+        {"network": "mixture 5, uniform, spike 0.05", "rho_init": 0.0, "rms_sigma": 0.5},
+        {"network": "sgd 5", "rho_init": 0.0}]))
     assert report_mnist.table2(tmp_path).endswith(
-        "Root mean square of sigma after training: mixture 5, uniform: 0.5000 from 0.6931.")
+        "Root mean square of sigma after training: mixture 5, uniform, spike 0.05: 0.5000 from 0.6931.")
 
 
 @pytest.mark.parametrize("part", [part.__name__ for part in report_mnist.PARTS])

@@ -44,6 +44,18 @@ def densities(model, bins=200):
                     "ratio_quantiles": {str(q): float(np.quantile(log_ratio, q)) for q in QUANTILES}}
 
 
+def named(settings):
+    """A network in words: method and units, and of a Bayesian one what decides its signal-to-noise."""
+    words = [f"{settings['method']} {settings['hidden']}"]
+    if settings["method"] in ("gaussian", "mixture"):
+        words.append(settings["minibatch_weights"])
+    if settings["method"] == "mixture":
+        words.append(f"spike {settings['sigma2']:.2g}")
+    if settings["temperature"] != 1:
+        words.append(f"T = {settings['temperature']:g}")
+    return ", ".join(words)
+
+
 def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
     """Table 2 of the run folders of Bayesian networks, and the densities of all run folders."""
     from tqdm import tqdm
@@ -52,6 +64,7 @@ def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
     for folder in tqdm(folders, unit="run", disable=None if progress is None else not progress):
         settings, model = mnist.load_run(folder)
         who = {name: settings[name] for name in ("method", "hidden", "seed", "epochs", "minibatch_weights", "rho_init")}
+        who["network"] = named(settings)
         weights.append({**who, **densities(model)})
         if model.posterior == "diagonal":
             table += [{**who, "draws": draws, **record} for record in errors(model, x, y, draws=draws)]
@@ -62,8 +75,7 @@ def rows(records):
     """Test error by what was removed, of each (network, criterion, prediction)."""
     found = {}
     for r in records:
-        key = (f"{r['method']} {r['hidden']}, {r['minibatch_weights']}, seed {r['seed']}", r["criterion"],
-               r["prediction"])
+        key = f"{r['network']}, seed {r['seed']}", r["criterion"], r["prediction"]
         found.setdefault(key, {})[r["removed"]] = r["test_error"]
     return found
 
@@ -71,7 +83,7 @@ def rows(records):
 def table(records):
     """Test error by what was removed, as text: a line for each network, criterion and prediction."""
     parts = sorted({r["removed"] for r in records})
-    lines = [f"{'network':32}{'criterion':11}{'prediction':11}" + "".join(f"{part:>8.0%}" for part in parts)]
+    lines = [f"{'network':44}{'criterion':11}{'prediction':11}" + "".join(f"{part:>8.0%}" for part in parts)]
     for (network, criterion, prediction), found in rows(records).items():
-        lines.append(f"{network:32}{criterion:11}{prediction:11}" + "".join(f"{found[part]:8.2f}" for part in parts))
+        lines.append(f"{network:44}{criterion:11}{prediction:11}" + "".join(f"{found[part]:8.2f}" for part in parts))
     return "\n".join(lines)

@@ -150,8 +150,8 @@ def table2(results):
 
 def deviations(weights):
     """How far the deviations of the pruned networks came from their start, as Markdown."""
-    moved = [f"{r['method']} {r['hidden']}, {r['minibatch_weights']}: {r['rms_sigma']:.4f} from "
-             f"{np.logaddexp(0, r['rho_init']):.4f}" for r in weights if "rms_sigma" in r]
+    moved = [f"{r['network']}: {r['rms_sigma']:.4f} from {np.logaddexp(0, r['rho_init']):.4f}"
+             for r in weights if "rms_sigma" in r]
     return ["", f"Root mean square of sigma after training: {'; '.join(moved)}."] if moved else []
 
 
