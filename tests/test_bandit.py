@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 SETTINGS = {"hidden": (5,), "standardize": False, "schedule": "constant", "batch_size": 8, "noise": 0.5}
 
 
-def sampler(*, actions=2, draws=2, minibatches=3, memory=50, fresh=False, **params):
+def sampler(*, actions=2, draws=2, minibatches=3, memory=50, epsilon=0.0, fresh=False, **params):
     return ThompsonSampler(BayesRegressor(**{**SETTINGS, **params}), actions, draws=draws, minibatches=minibatches,
-                           memory=memory, fresh=fresh)
+                           memory=memory, epsilon=epsilon, fresh=fresh)
 
 
 # ---- the environment ----
@@ -140,6 +140,7 @@ def test_divergence_is_an_error_that_says_what_to_try():
     ({"posterior": "dropout"}, "posterior='diagonal'"), ({"noise": "input"}, "a noise that"),
     ({"average_last": 0.5}, "average_last=0"), ({"minibatch_weights": "geometric"}, "minibatch_weights='uniform'"),
     ({"actions": 1}, "actions=1"), ({"actions": 9}, "actions=9 need a batch_size"), ({"draws": -1}, "draws=-1"),
+    ({"epsilon": -0.1}, "epsilon=-0.1"), ({"epsilon": 1.1}, "epsilon=1.1"),
     ({"memory": 0}, "memory=0"), ({"minibatches": -1}, "minibatches=-1"), ({"fresh": 1}, "fresh=1"),
     ({"learning_rate": 0}, "learning_rate=0")])
 def test_settings_that_cannot_be_are_refused(params, message):
@@ -147,11 +148,17 @@ def test_settings_that_cannot_be_are_refused(params, message):
         sampler(**params)
 
 
+def test_what_is_left_out_is_as_in_the_paper():
+    agent = ThompsonSampler(BayesRegressor(standardize=False, schedule="constant"), 2)
+    assert (agent.draws, agent.memory, agent.minibatches, agent.epsilon) == (2, 4096, 64, 0)
+
+
 def test_other_models_and_wrong_interactions_are_refused_and_nothing_is_remembered():
     with pytest.raises(ValueError, match="must be a BayesRegressor, not a BayesClassifier"):
         ThompsonSampler(BayesClassifier(), 2)
     agent = sampler()
-    for arguments, message in ((([1.0, 2.0], 2, 1.0), "action=2"), (([1.0, 2.0], 0, np.nan), "reward=nan"),
+    for arguments, message in ((([1.0, 2.0], 2, 1.0), "action=2"), (([1.0, 2.0], -1, 1.0), "action=-1"),
+                               (([1.0, 2.0], 0, np.nan), "reward=nan"),
                                (([1.0, np.inf], 0, 1.0), "holds inf"), (([1.0, 1e39], 0, 1.0), "beyond 1e.18"),
                                (([1.0, 2.0], 0, 1e39), "reward=1e.39"), (([[1.0, 2.0]], 0, 1.0), "update takes one")):
         with pytest.raises(ValueError, match=message):

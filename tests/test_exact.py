@@ -57,17 +57,25 @@ def test_grid_posterior_says_what_is_wrong(log_joint, spacing, message):
         grid_posterior(log_joint, spacing)
 
 
-def test_conjugate_posterior_by_quadrature_in_one_dimension():
+@pytest.mark.parametrize("noise", [NOISE, 0.7])  # 1/0.5^2 is 2/0.5
+def test_conjugate_posterior_by_quadrature_in_one_dimension(noise):
     X, y = np.array([[0.5], [1.0], [-2.0]]), np.array([0.1, 0.9, -1.2])
-    model = ConjugateRegression(X, y, NOISE, PRIOR_SIGMA)
+    model = ConjugateRegression(X, y, noise, PRIOR_SIGMA)
 
     def joint(w, power=0):
-        return w**power * np.exp(stats.norm.logpdf(y, X[:, 0] * w, NOISE).sum() + stats.norm.logpdf(w, 0, PRIOR_SIGMA))
+        return w**power * np.exp(stats.norm.logpdf(y, X[:, 0] * w, noise).sum() + stats.norm.logpdf(w, 0, PRIOR_SIGMA))
 
     evidence, first, second = (integrate.quad(joint, -6, 6, args=(k,), epsabs=1e-13)[0] for k in range(3))
     assert model.log_evidence == pytest.approx(np.log(evidence), abs=1e-10)
     assert model.mean[0] == pytest.approx(first / evidence, abs=1e-10)
     assert 1 / model.precision[0, 0] == pytest.approx(second / evidence - (first / evidence)**2, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["noise", "prior_sigma", "temperature"])
+def test_deviations_and_temperature_are_positive(name):
+    numbers = {"noise": 1.0, "prior_sigma": 1.0, "temperature": 1.0, name: 0.0}
+    with pytest.raises(ValueError, match=rf"^{name}=0"):
+        ConjugateRegression(np.ones((2, 1)), np.ones(2), **numbers)
 
 
 @pytest.mark.E2
