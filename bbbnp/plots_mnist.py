@@ -22,13 +22,14 @@ LEAST = 1e-4  # nats: what is less is drawn there, on a logarithmic axis
 FEW = 20  # a bin with fewer images has an accuracy of no meaning
 
 
-def shown(records):
-    """Records by method, of the width that most methods have (of two such the larger): only these are comparable."""
+def shown(records, same=("hidden",)):
+    """Records by method, of what is the `same` that most methods have, of two such the larger: only these compare."""
     methods = {}
     for record in records:
-        methods.setdefault(record["hidden"], {}).setdefault(record["method"], []).append(record)
-    width = max(methods, key=lambda hidden: (len(methods[hidden]), hidden))
-    return {method: methods[width][method] for method in LINES if method in methods[width]}
+        alike = tuple(record[name] for name in same)
+        methods.setdefault(alike, {}).setdefault(record["method"], []).append(record)
+    most = methods[max(methods, key=lambda alike: (len(methods[alike]), alike))]
+    return {method: most[method] for method in LINES if method in most}
 
 
 def _mean(records, value):

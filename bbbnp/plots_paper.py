@@ -3,6 +3,9 @@
 Every function takes what a command wrote and where to write a PNG, and returns the figure, 7 inches wide.
 """
 
+from itertools import cycle
+import textwrap
+
 import numpy as np
 
 from bbbnp import paper
@@ -13,9 +16,9 @@ from bbbnp.plots_mnist import LINES, shown
 def learning_curves(records, path=None):
     """Draw test error against epochs, mean of the seeds, and the paper's digitised curves as open markers (Figure 2).
 
-    `records` are those of Table 1, of which the longest runs are drawn, of the width that most methods have.
+    `records` are those of Table 1, of which runs of one width and length are drawn, those that most methods have.
     """
-    found = shown([r for r in records if r["epochs"] == max(r["epochs"] for r in records)])
+    found = shown(records, ("hidden", "epochs"))
     hidden = next(iter(found.values()))[0]["hidden"]
     with drawing(path, 4.8) as drawn:
         axes = drawn.subplots()
@@ -64,14 +67,13 @@ def weight_histogram(weights, path=None):
 def signal_to_noise(weights, path=None):
     """Draw density and distribution function of log10 |mu|/sigma, the paper's quantiles as markers (Figure 4).
 
-    Networks trained with uniform minibatch weights are black and dash-dotted, the widest lines are the widest networks.
+    Each network has a line style of its own, the widest lines are the widest networks.
     """
     with drawing(path, 7.2) as drawn:
         density, below = drawn.subplots(2, 1, sharex=True)
-        for record in (record for record in weights if "ratio" in record):
-            _, line, colour, _ = LINES[record["method"]]
-            line, colour = ("-.", INK) if record["minibatch_weights"] == "uniform" else (line, colour)
+        for record, line in zip((r for r in weights if "ratio" in r), cycle(("-", "--", "-.", ":", (0, (6, 1, 1, 1))))):
             edges, counts = np.array(record["ratio_edges"]), np.array(record["ratio"])
+            colour = INK if record["minibatch_weights"] == "uniform" else LINES[record["method"]][2]
             style = {"color": colour, "linestyle": line, "linewidth": 1 + record["hidden"] / 600}
             density.plot((edges[1:] + edges[:-1]) / 2, counts / record["size"] / np.diff(edges), **style,
                          label=record["network"])
@@ -82,8 +84,8 @@ def signal_to_noise(weights, path=None):
         density.set(ylabel="density")
         below.set(xlabel=r"$\log_{10}\ |\mu|/\sigma$", ylabel="part of the weights", xlim=(-5, 1.5))
         below.legend(frameon=False, fontsize="small")
-        drawn.legend(*density.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False,
-                     fontsize="x-small", handlelength=1.6)
+        drawn.legend(*density.get_legend_handles_labels(), loc="outside upper center", frameon=False, fontsize="small",
+                     handlelength=3)
     return drawn
 
 
@@ -94,12 +96,12 @@ CRITERIA = {"snr": (r"$|\mu|/\sigma$", BLUE, "-", "o"), "magnitude": (r"$|\mu|$"
 def pruning(records, path=None):
     """Draw test error of averaged draws against the part of the weights left, by criterion; Table 2 as crosses.
 
-    A panel for each network of the mixture.
+    A panel for each network that saw all training images.
     """
-    chosen = [r for r in records if r["prediction"] == "averaged" and r["method"] == "mixture"]
+    chosen = [r for r in records if r["prediction"] == "averaged" and "test_error" in r]
     networks = list(dict.fromkeys(r["network"] for r in chosen))
     with drawing(path, 4.6, 13) as drawn:
-        panels = drawn.subplots(1, len(networks), sharey=True, squeeze=False)[0]
+        panels = drawn.subplots(1, max(len(networks), 1), sharey=True, squeeze=False)[0]
         for axes, network in zip(panels, networks):
             for criterion, (name, colour, line, marker) in CRITERIA.items():
                 of = [r for r in chosen if (r["network"], r["criterion"]) == (network, criterion)]
@@ -109,8 +111,8 @@ def pruning(records, path=None):
                           markersize=6, label=name)
             axes.plot([100 * (1 - part) for part in paper.TABLE_2], list(paper.TABLE_2.values()), "x", color=ORANGE,
                       markersize=8, mew=2, label="paper, 1200")
-            axes.set(xscale="log", yscale="log", ylim=(1, 100), xlabel="% left",
-                     title=network.replace(", ", ",\n"))
+            axes.set(xscale="log", yscale="log", ylim=(1, 100), xlabel="% left")
+            axes.set_title(textwrap.fill(network, 22), fontsize="x-small")
             axes.set_xticks((1, 5, 25, 100), ("1", "5", "25", "100"))
             axes.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()

@@ -239,6 +239,15 @@ def test_the_plan_has_every_cell_with_the_settings_of_its_search(trials, tmp_pat
     assert {c["epochs"] for name, c in cells.items() if "_800_" in name} == {mnist_table.EPOCHS[800]}
 
 
+def test_runs_of_other_lengths_are_rows_of_their_own(tmp_path):
+    for name, epochs in (("short", 4), ("long", 6)):
+        mnist.run(tmp_path / name, settings(epochs=epochs), progress=False)
+    records = mnist_table.collect(tmp_path)
+    assert len(mnist_table.collect(tmp_path, earlier=[{**records[0], "epochs": 9}, records[1]])) == 3
+    cells = mnist_table.cells_of(records)
+    assert list(cells) == [("mixture", 5, 4), ("mixture", 5, 6)] and all(len(of) == 1 for of in cells.values())
+
+
 def test_table_1_from_runs(tmp_path, capsys):
     cells = {f"mixture_5_{seed}": settings(seed=seed) for seed in range(2)} | {"sgd_5_0": settings("sgd")}
     for name, chosen in cells.items():

@@ -34,6 +34,9 @@ def test_only_networks_of_one_width_are_compared(uncertainty_result):
     assert {r["hidden"] for records in shown.values() for r in records} == {5}
     larger = plots_mnist.shown(uncertainty_result(("sgd", 5), ("sgd", 9))["records"])
     assert [r["hidden"] for r in larger["sgd"]] == [9]
+    lengths = [{"method": method, "hidden": 5, "epochs": epochs} for method, epochs in (("sgd", 3), ("mixture", 3),
+                                                                                        ("mixture", 9))]
+    assert plots_mnist.shown(lengths, ("hidden", "epochs")) == {"sgd": lengths[:1], "mixture": lengths[1:2]}
 
 
 def test_bins_of_several_runs_are_pooled_by_their_counts(uncertainty_result):

@@ -40,8 +40,10 @@ def test_errors_are_those_of_the_pruned_network(runs):
 
 
 @pytest.mark.parametrize("method, changed, words", [
-    ("sgd", {}, "sgd 400"), ("gaussian", {"minibatch_weights": "uniform"}, "gaussian 400, uniform"),
-    ("mixture", {"hidden": 1200, "sigma2": 0.05, "temperature": 0.1}, "mixture 1200, geometric, spike 0.05, T = 0.1")])
+    ("sgd", {}, "sgd 400, 100 epochs"),
+    ("gaussian", {"minibatch_weights": "uniform", "weight_noise": "local"}, "gaussian 400, uniform, local, 100 epochs"),
+    ("mixture", {"hidden": 9, "sigma2": 0.05, "temperature": 0.1, "epochs": 80, "held_out": True},
+     "mixture 9, geometric, spike 0.05, T = 0.1, 80 epochs, validation")])
 def test_networks_are_told_apart_by_what_decides_their_signal_to_noise(method, changed, words):
     assert pruned.named(mnist.settings_of(method, **changed)) == words
 
@@ -71,4 +73,6 @@ def test_the_command_writes_tables_and_figures_and_saves_networks(runs, tmp_path
     assert cli.main(["prune", folders[0], "--save", "0.9"]) == 0
     saved = bbbnp.load(runs[0] / "mixture/pruned.npz")
     assert np.sum(saved.sigma_ == 0) == round(0.9 * saved.mu_.size)
+    assert cli.main(["prune", folders[1], "--out", str(tmp_path)]) == 2
+    assert "name a run of a Bayesian network" in capsys.readouterr().err
     assert cli.main(["prune", str(tmp_path)]) == 1 and "holds no trained run" in capsys.readouterr().err

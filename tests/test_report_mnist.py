@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bbbnp import paper
 from bbbnp.experiments import mnist, report_mnist
 
 
@@ -20,12 +21,12 @@ def test_table_1_has_mean_and_standard_error_and_the_papers_number(tmp_path):
     assert "| SGD | 800 | 1 | 7 | 1.90 | 1.90 | 1.84 | 0.0500 | 0.0040 |" in text
     assert "| Bayes by Backprop, scale mixture | 400 | 2 | 7 | 1.35 ± 0.05 | 1.40 ± 0.00 | 1.36 |" in text
     assert "1.5 hours by the clock" in text and "pi 0.5, sigma1 1, sigma2 0.0025, geometric minibatch weights" in text
-    assert "at or below the paper's number: Bayes by Backprop, scale mixture at 400 (1.35 against 1.36)." in text
+    assert "the paper's number: Bayes by Backprop, scale mixture at 400, 7 epochs (1.35 against 1.36)." in text
     assert "another optimiser" not in text  # SGD is trained by SGD here
     records[0]["settings"]["optimizer"] = "adam"
     (tmp_path / "mnist_table1.json").write_text(json.dumps(records))
     assert "chose another optimiser: SGD by adam." in report_mnist.table1(tmp_path)
-    assert "Above it: SGD at 800 (1.90 against 1.84)." in text
+    assert "Above it: SGD at 800, 7 epochs (1.90 against 1.84)." in text
 
 
 def test_the_moonshot_names_its_temperature_and_target(tmp_path):
@@ -36,7 +37,7 @@ def test_the_moonshot_names_its_temperature_and_target(tmp_path):
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps(found))
     text = report_mnist.moonshot(tmp_path)
     assert "| first | pi 0.5, sigma1 1, sigma2 0.0025 | weights | 1.20 | 1.20 | 1.2000 |" in text and "T = 0.1" in text
-    assert "The lowest, second, trained again on all 60,000 images: test error 1.30 % of the mean network" in text
+    assert 'The lowest, "second", trained again on all 60,000 images: test error 1.30 % of the mean network' in text
     assert r"$P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior. All runs together took 90 minutes" in text
 
 
@@ -54,10 +55,13 @@ def test_table_2_says_what_removing_costs_and_what_sorts_better(by_size, verdict
     assert f"seed 0: +0.04 by signal-to-noise, {by_size - 1.30:+.2f} by size: {verdict} sorts better." in text
     assert text.count("sorts better") == 1 and "Root mean square" not in text
     (tmp_path / "mnist_weights.json").write_text(json.dumps([
-        {"network": "mixture 5, uniform, spike 0.05", "rho_init": 0.0, "rms_sigma": 0.5},
+        {"network": "mixture 5, uniform, spike 0.05", "rho_init": 0.0, "rms_sigma": 0.5,
+         "ratio_quantiles": {str(q): -q for q in paper.FIGURE_4}},
         {"network": "sgd 5", "rho_init": 0.0}]))
-    assert report_mnist.table2(tmp_path).endswith(
-        "Root mean square of sigma after training: mixture 5, uniform, spike 0.05: 0.5000 from 0.6931.")
+    *_, deviations, _, ratios = report_mnist.table2(tmp_path).splitlines()
+    assert deviations == "Root mean square of sigma after training: mixture 5, uniform, spike 0.05: 0.5000 from 0.6931."
+    assert "5%, 25%, 50%, 75%, 90%, 95%, 98% of the weights are: mixture 5, uniform, spike 0.05: -0.05, -0.25" in ratios
+    assert ratios.endswith("; paper: -3.08, -2.19, -1.77, -0.95, -0.61, -0.40, -0.05.")
 
 
 @pytest.mark.parametrize("part", [part.__name__ for part in report_mnist.PARTS])

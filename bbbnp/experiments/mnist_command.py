@@ -29,7 +29,7 @@ def mnist_arguments(parser):
                       "--search chose; those that are there are kept or gone on with")
     what.add_argument("--collect", type=Path, metavar="FOLDER",
                       help="write mnist_table1.json and its figure into --out, from the finished runs in this folder; "
-                      "records of other cells and seeds that are in the file stay")
+                      "records of other cells, epochs and seeds that are in the file stay")
     what.add_argument("--moonshot", type=Path, metavar="FOLDER",
                       help="train recipes of a low temperature on 50,000 images in folders of this one, the best again "
                       "on all, and write mnist_moonshot.json into --out")

@@ -51,7 +51,7 @@ def collect(folder, chosen=(), earlier=()):
     """Records of all finished runs on all the training images in folders of `folder`, sorted.
 
     `chosen` is what `searches` returns: a record says whether its settings are those that the search chose. `earlier`
-    are records of runs whose folders may be gone: they stay, but where the folder has the same cell and seed.
+    are records of runs whose folders may be gone: they stay, but where the folder has the same cell, epochs and seed.
     """
     records = []
     for path in sorted(Path(folder).glob("*/result.json")):
@@ -66,18 +66,18 @@ def collect(folder, chosen=(), earlier=()):
         records.append(record)
     there = [_cell(record) for record in records]
     records += [record for record in earlier if _cell(record) not in there]
-    return sorted(records, key=lambda r: (list(mnist.METHODS).index(r["method"]), r["hidden"], r["seed"]))
+    return sorted(records, key=lambda r: (list(mnist.METHODS).index(r["method"]), r["hidden"], r["epochs"], r["seed"]))
 
 
 def _cell(record):
-    return record["method"], record["hidden"], record["seed"]
+    return record["method"], record["hidden"], record["epochs"], record["seed"]
 
 
 def cells_of(records):
-    """Records by (method, hidden)."""
+    """Records by (method, hidden, epochs)."""
     cells = {}
     for record in records:
-        cells.setdefault((record["method"], record["hidden"]), []).append(record)
+        cells.setdefault(_cell(record)[:3], []).append(record)
     return cells
 
 
@@ -89,9 +89,9 @@ def spread(records, name):
 def table(records):
     """Errors beside the paper's, as text."""
     lines = [f"{'method':10}{'hidden':>7}{'seeds':>6}{'epochs':>7}{'mean network %':>18}{'averaged %':>18}{'paper':>9}"]
-    for (method, hidden), of_cell in cells_of(records).items():
+    for (method, hidden, epochs), of_cell in cells_of(records).items():
         cells = [results.mean_text((record[name] for record in of_cell), 2, "+-")
                  for name in ("test_error_mean_network", "test_error_averaged")]
-        lines.append(f"{method:10}{hidden:7}{len(of_cell):6}{of_cell[0]['epochs']:7}" + f"{cells[0]:>18}{cells[1]:>18}"
+        lines.append(f"{method:10}{hidden:7}{len(of_cell):6}{epochs:7}" + f"{cells[0]:>18}{cells[1]:>18}"
                      f"{paper.table_1(method, hidden):9.2f}")
     return "\n".join(lines)

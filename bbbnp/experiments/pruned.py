@@ -6,17 +6,17 @@ averaged draws are scored, since a weight that is only said to be pruned keeps i
 
 import numpy as np
 
-from bbbnp import metrics
+from bbbnp import metrics, paper
 from bbbnp.experiments import mnist
 from bbbnp.pruning import CRITERIA, log10_signal_to_noise, prune
 
 REMOVED = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
 DRAWS = 10
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98)
+QUANTILES = tuple(paper.FIGURE_4)
 
 
-def errors(model, x, y, *, removed=REMOVED, draws=DRAWS, seed=0):
-    """Records of criterion, removed, prediction and test error in percent, of one model."""
+def errors(model, x, y, *, removed=REMOVED, draws=DRAWS, seed=0, of="test"):
+    """Records of criterion, removed, prediction and error in percent on images of the kind `of`, of one model."""
     labels = np.searchsorted(model.classes_, y)
     for criterion in CRITERIA:
         for part in removed:
@@ -24,7 +24,7 @@ def errors(model, x, y, *, removed=REMOVED, draws=DRAWS, seed=0):
             for prediction, number in (("mean", 0), ("averaged", draws)):
                 p = pruned.predict_distribution(x, draws=number).mean
                 yield {"criterion": criterion, "removed": part, "prediction": prediction,
-                       "test_error": metrics.error_rate(p, labels)}
+                       f"{of}_error": metrics.error_rate(p, labels)}
 
 
 def densities(model, bins=200):
@@ -53,21 +53,31 @@ def named(settings):
         words.append(f"spike {settings['sigma2']:.2g}")
     if settings["temperature"] != 1:
         words.append(f"T = {settings['temperature']:g}")
-    return ", ".join(words)
+    if settings["weight_noise"] != "weights":
+        words.append(settings["weight_noise"])
+    words.append(f"{settings['epochs']} epochs")
+    return ", ".join(words + ["validation"] * settings["held_out"])
 
 
 def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
-    """Table 2 of the run folders of Bayesian networks, and the densities of all run folders."""
+    """Table 2 of the run folders of Bayesian networks, and the densities of all run folders.
+
+    A network that was trained on 50,000 images, to choose settings, is scored on the other 10,000, and in no figure.
+    """
     from tqdm import tqdm
-    _, _, x, y = mnist.load_split(False, data_dir)
     table, weights = [], []
     for folder in tqdm(folders, unit="run", disable=None if progress is None else not progress):
         settings, model = mnist.load_run(folder)
         who = {name: settings[name] for name in ("method", "hidden", "seed", "epochs", "minibatch_weights", "rho_init")}
         who["network"] = named(settings)
-        weights.append({**who, **densities(model)})
+        if not settings["held_out"]:
+            weights.append({**who, **densities(model)})
         if model.posterior == "diagonal":
-            table += [{**who, "draws": draws, **record} for record in errors(model, x, y, draws=draws)]
+            _, _, x, y = mnist.load_split(settings["held_out"], data_dir)
+            table += [{**who, "draws": draws, **record} for record in errors(
+                model, x, y, draws=draws, of="validation" if settings["held_out"] else "test")]
+    if not table:
+        raise ValueError("there is nothing to prune by signal-to-noise: name a run of a Bayesian network")
     return {"table": table, "weights": weights}
 
 
@@ -76,14 +86,16 @@ def rows(records):
     found = {}
     for r in records:
         key = f"{r['network']}, seed {r['seed']}", r["criterion"], r["prediction"]
-        found.setdefault(key, {})[r["removed"]] = r["test_error"]
+        found.setdefault(key, {})[r["removed"]] = r.get("test_error", r.get("validation_error"))
     return found
 
 
 def table(records):
     """Test error by what was removed, as text: a line for each network, criterion and prediction."""
-    parts = sorted({r["removed"] for r in records})
-    lines = [f"{'network':44}{'criterion':11}{'prediction':11}" + "".join(f"{part:>8.0%}" for part in parts)]
-    for (network, criterion, prediction), found in rows(records).items():
-        lines.append(f"{network:44}{criterion:11}{prediction:11}" + "".join(f"{found[part]:8.2f}" for part in parts))
+    parts, found = sorted({r["removed"] for r in records}), rows(records)
+    width = max(len(network) for network, *_ in found) + 2
+    lines = [f"{'network':{width}}{'criterion':11}{'prediction':11}" + "".join(f"{part:>8.0%}" for part in parts)]
+    for (network, criterion, prediction), errors_of in found.items():
+        lines.append(f"{network:{width}}{criterion:11}{prediction:11}"
+                     + "".join(f"{errors_of[part]:8.2f}" for part in parts))
     return "\n".join(lines)

@@ -44,14 +44,15 @@ def bandit(results):
         if agent in paper.FIGURE_6:
             there = dict(zip(map(str, paper.STEPS), paper.FIGURE_6[agent]))
             text.append(f"| {LINES[agent][0]}, paper | 5 | " + " | ".join(str(there[mark]) for mark in marks) + " | |")
-    minutes = sorted(record["wall_time_s"] / 60 for record in of.get("bbb", records))
+    minutes = sorted(record["wall_time_s"] / 60 for record in of.get("bbb", ()))
+    took = (f"A game of Bayes by Backprop took {minutes[0]:.0f} to {minutes[-1]:.0f} minutes on one core, beside "
+            "others " if minutes else "")
     text += ["", "Realised regret, mean ± standard error; seeds from 0. Settings, after [short games of other seeds]"
              "(pictures/bandit_trials.json): "
              + "; ".join(_settings(agent, of[agent][0]["settings"])
                          for agent in ("bbb", "greedy", "linear-thompson") if agent in of) + ". "
-             f"A game of Bayes by Backprop took {minutes[0]:.0f} to {minutes[-1]:.0f} minutes on one core, beside "
-             "others ([all numbers]"
-             f"(pictures/bandit.json), {records[0]['machine']}).", "", *games.diverged(records), comment(of)]
+             f"{took}([all numbers](pictures/bandit.json), {records[0]['machine']}).", "",
+             *games.diverged(records), comment(of)]
     return "\n".join([*text, *sensitivity(results)])
 
 

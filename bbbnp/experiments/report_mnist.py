@@ -41,9 +41,9 @@ def table1(results):
     text = ["**Table 1**, MNIST test error in percent, two hidden layers", "",
             "| method | units | seeds | epochs | mean network | averaged draws | paper | NLL | ECE |",
             "|---|---|---|---|---|---|---|---|---|"]
-    for (method, hidden), of in cells.items():
+    for (method, hidden, epochs), of in cells.items():
         errors = " | ".join(_percent(of, f"test_error_{which}") for which in ("mean_network", "averaged"))
-        text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {of[0]['epochs']} | {errors} | "
+        text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {epochs} | {errors} | "
                     f"{paper.table_1(method, hidden):.2f} | {spread(of, 'test_nll')[0]:.4f} | "
                     f"{spread(of, 'test_ece')[0]:.4f} |")
     first = {of[0]["method"]: of[0] for of in cells.values()}
@@ -64,11 +64,12 @@ def table1(results):
 def comment(cells):
     """What Table 1 says, cell by cell: where our mean network is below the paper's row, and where it is not."""
     better, worse = [], []
-    for (method, hidden), of in cells.items():
+    for (method, hidden, epochs), of in cells.items():
         there, ours = paper.table_1(method, hidden), spread(of, "test_error_mean_network")[0]
-        (better if ours <= there else worse).append(f"{NAMES[method]} at {hidden} ({ours:.2f} against {there:.2f})")
+        (better if ours <= there else worse).append(
+            f"{NAMES[method]} at {hidden}, {epochs} epochs ({ours:.2f} against {there:.2f})")
     return (f"The mean network, by which the search ranked, is at or below the paper's number: "
-            f"{', '.join(better) or 'nowhere'}. Above it: {', '.join(worse) or 'nowhere'}.")
+            f"{'; '.join(better) or 'nowhere'}. Above it: {'; '.join(worse) or 'nowhere'}.")
 
 
 def moonshot(results):
@@ -85,11 +86,11 @@ def moonshot(results):
              f"{r['validation_error_mean_network']:.2f} | {r['validation_error_averaged']:.2f} | "
              f"{r['validation_nll']:.4f} |" for name, r in records.items()]
     return "\n".join([*text, "", (
-        f"The lowest, {found['chosen']}, trained again on all 60,000 images: test error "
+        f"The lowest, \"{found['chosen']}\", trained again on all 60,000 images: test error "
         f"{record['test_error_mean_network']:.2f} % of the mean network, {record['test_error_averaged']:.2f} % of "
-        f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. It targets "
-        f"$P(\\mathcal{{D}} \\mid w)^{{{1 / s['temperature']:g}}} P(w)$, not the posterior. All runs together took "
-        f"{sum(r['wall_time_s'] for r in (*records.values(), record)) / 60:.0f} minutes "
+        f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. This network "
+        f"targets $P(\\mathcal{{D}} \\mid w)^{{{1 / s['temperature']:g}}} P(w)$, not the posterior. All runs together "
+        f"took {sum(r['wall_time_s'] for r in (*records.values(), record)) / 60:.0f} minutes "
         f"([all numbers](pictures/mnist_moonshot.json), {record['machine']}).")])
 
 
@@ -149,10 +150,15 @@ def table2(results):
 
 
 def deviations(weights):
-    """How far the deviations of the pruned networks came from their start, as Markdown."""
-    moved = [f"{r['network']}: {r['rms_sigma']:.4f} from {np.logaddexp(0, r['rho_init']):.4f}"
-             for r in weights if "rms_sigma" in r]
-    return ["", f"Root mean square of sigma after training: {'; '.join(moved)}."] if moved else []
+    """How far sigma of the pruned networks came from its start, and their signal-to-noise, as Markdown."""
+    found = [r for r in weights if "rms_sigma" in r]
+    moved = [f"{r['network']}: {r['rms_sigma']:.4f} from {np.logaddexp(0, r['rho_init']):.4f}" for r in found]
+    ratios = [f"{who}: " + ", ".join(f"{quantiles[q]:.2f}" for q in paper.FIGURE_4) for who, quantiles in (
+        *((r["network"], {float(q): value for q, value in r["ratio_quantiles"].items()}) for r in found),
+        ("paper", paper.FIGURE_4))]
+    return ["", f"Root mean square of sigma after training: {'; '.join(moved)}.", "", (
+        f"log10 of the signal-to-noise below which {', '.join(f'{q:.0%}' for q in paper.FIGURE_4)} of the weights are: "
+        f"{'; '.join(ratios)}.")] if found else []
 
 
 PARTS = table1, moonshot, table2, uncertainty, questions  # each fills the part of its name
