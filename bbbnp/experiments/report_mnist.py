@@ -131,7 +131,8 @@ def table2(results):
         return ""
     parts, rows = sorted({r["removed"] for r in records}), pruned.rows(records)
     there = " | ".join(f"{paper.TABLE_2[part]:.2f}" if part in paper.TABLE_2 else "" for part in parts)
-    text = ["**Table 2**, test error in percent after removing weights", "",
+    text = ["**Table 2**, error in percent after removing weights, on test images, or validation images if it says so",
+            "",
             "| network | criterion | prediction | " + " | ".join(f"{part:.0%}" for part in parts) + " |",
             "|---" * (3 + len(parts)) + "|",
             *("| " + " | ".join(key) + " | " + " | ".join(f"{found[part]:.2f}" for part in parts) + " |"
