@@ -1,7 +1,5 @@
 """Choosing, remembering, and the exact control, each against its formula written again (E20)."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 
@@ -187,28 +185,22 @@ def test_a_parameter_that_overflows_after_the_last_step_is_seen():
         last[:] = 0
 
 
-class Play(NamedTuple):
-    """Ten interactions of chance with three actions, of which the third is the best, and four kinds of context."""
+def play(start, steps, *, broken=False):
+    """Interactions of chance with four kinds of context and three actions, of which the third is the best.
 
-    world: thompson.World
-    regret: np.ndarray
-    result: tuple
-
-    @classmethod
-    def of(cls, start, steps, *, minibatches=0, broken=False):
-        contexts, rewards = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3, 2)) + [[0], [1], [8]]
-        player = sampler(seed=7, actions=3)
-        player.learner_.state.theta[0] = np.nan if broken else 0
-        world, regret = thompson.World(contexts, rewards), np.zeros((2, 10))
-        line = thompson.Line(np.zeros((3, 3, 3)), np.zeros((3, 3)), 1.0)
-        policy = thompson.Policy(False, 1.0, 0, minibatches)
-        return cls(world, regret, thompson.play(start, steps, world, policy, player.learner_, line, player.memory_,
-                                                regret))
+    Returns rewards, regret of ten interactions, and what `thompson.play` returned.
+    """
+    world = thompson.World(RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3, 2)) + [[0], [1], [8]])
+    player, regret = sampler(seed=7, actions=3), np.zeros((2, 10))
+    player.learner_.state.theta[0] = np.nan if broken else 0
+    line, policy = thompson.Line(np.zeros((3, 3, 3)), np.zeros((3, 3)), 1.0), thompson.Policy(False, 1.0, 0, 0)
+    return world.rewards, regret, thompson.play(
+        start, steps, world, policy, player.learner_, line, player.memory_, regret)
 
 
 def test_a_game_is_a_function_of_seed_and_interaction():
     """Which context, which action by chance and which of two rewards: a stream each, counter 0 of interaction t."""
-    (_, rewards), regret, result = Play.of(3, 6)
+    rewards, regret, result = play(3, 6)
     assert result == (6, True) and not regret[:, :3].any() and not regret[:, 9:].any()
     for t in range(3, 9):
         i, action, luck = (int(noise.below(noise.words(0, 7, stream, t, 0)[word], n)) for stream, word, n in (
@@ -219,4 +211,4 @@ def test_a_game_is_a_function_of_seed_and_interaction():
 
 
 def test_a_game_stops_after_the_interaction_that_was_not_sound():
-    assert Play.of(3, 6, broken=True).result == (1, False)
+    assert play(3, 6, broken=True)[2] == (1, False)

@@ -82,7 +82,7 @@ def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
 
 
 def rows(records):
-    """Test error by what was removed, of each (network, criterion, prediction)."""
+    """Error by what was removed, of each (network, criterion, prediction)."""
     found = {}
     for r in records:
         key = f"{r['network']}, seed {r['seed']}", r["criterion"], r["prediction"]
@@ -91,7 +91,7 @@ def rows(records):
 
 
 def table(records):
-    """Test error by what was removed, as text: a line for each network, criterion and prediction."""
+    """Error by what was removed, as text: a line for each network, criterion and prediction."""
     parts, found = sorted({r["removed"] for r in records}), rows(records)
     width = max(len(network) for network, *_ in found) + 2
     lines = [f"{'network':{width}}{'criterion':11}{'prediction':11}" + "".join(f"{part:>8.0%}" for part in parts)]
