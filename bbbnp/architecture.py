@@ -11,9 +11,9 @@ from bbbnp.kernels.dense import Network, layer
 from bbbnp.kernels.elbo import Workspace
 
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
-# Pieces of a training step: weights in a tile, examples in a block, about how many entries of dW in a unit. Tiles of
-# 4,096 to 16,384 and units of 65,536 to 262,144 differ by less than one machine does from itself on two threads.
-TILE, BLOCK, UNIT = 8192, 64, 131072
+# Pieces of a training step: weights in a tile, examples in a block, columns of a layer, entries of dW in a unit. Larger
+# tiles are a little better at 1200 units; what else was tried differs by less than one machine does from itself.
+TILE, BLOCK, COLUMNS, UNIT = 16384, 64, 256, 262144
 # Multiplications a pass (weights times examples) from which examples are cut and threads used: a guess, not measured.
 LARGE = 4_000_000
 
@@ -75,7 +75,8 @@ class Architecture:
         starts = np.cumsum([0] + [(k + 1) * n for k, n in zip(self.widths, self.widths[1:])])
         return [layer(flat, int(start), k, n) for start, k, n in zip(starts, self.widths, self.widths[1:])]
 
-    def workspace(self, rows, dtype, *, targets=1, weight_noise="weights", tile=TILE, block=None, unit=UNIT):
+    def workspace(self, rows, dtype, *, targets=1, weight_noise="weights", tile=TILE, block=None, columns=None,
+                  unit=UNIT):
         """Scratch arrays of the kernels for `rows` examples, and where a training step is cut: by shapes only.
 
         Parameters
@@ -87,11 +88,13 @@ class Architecture:
             Number T of noise deviations.
         weight_noise : {"weights", "local", "flipout", "dropout"}
             With room for what noise that is not in the weights needs.
-        tile, block, unit : int
-            Weights (a multiple of four), examples, and about how many entries of dW in one piece.
+        tile, block, columns, unit : int
+            Weights (a multiple of four), examples, and about how many columns of a layer's outputs, and entries of dW,
+            in one piece.
         """
-        if block is None:
-            block = BLOCK if self.size * rows >= LARGE else rows
+        large = self.size * rows >= LARGE
+        block = block or (BLOCK if large else rows)
+        columns = columns or (COLUMNS if large else max(self.widths))
         units, start = [], 0
         for depth, (k, n) in enumerate(zip(self.widths, self.widths[1:])):
             count = min(k, 2 * max(1, round(k * n / unit / 2))) if k * n > unit / 2 else 1
@@ -104,7 +107,7 @@ class Architecture:
         given = rows * sum(self.widths[:-1])
         of_second = {"weights": [0, 0, 0], "dropout": [0, given, 0]}.get(weight_noise, [self.size, given, flat])
         return Workspace(
-            *(np.zeros(n, dtype) for n in [self.size] * 2 + [flat] * 2 + [rows]), tile, block,
+            *(np.zeros(n, dtype) for n in [self.size] * 2 + [flat] * 2 + [rows]), tile, block, columns,
             np.array(units, np.int64), np.zeros((pieces, 3)), np.zeros((blocks, targets), dtype),
             *(np.zeros(n, dtype) for n in of_second))
 

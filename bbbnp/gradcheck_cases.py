@@ -22,7 +22,7 @@ from bbbnp.study import Key, free_energy, free_energy_gradient, unit_noise, weig
 
 EQUATION_OF_FORM = {"short": "E13", "paper": "E12"}
 BATCH_SIZES = (7, 7, 5)  # of an epoch of three; the second minibatch is the one that is checked
-PIECES = {"tile": 8, "block": 3, "unit": 6}  # smaller than P, the batch and a layer: the step is checked as it is cut
+PIECES = {"tile": 8, "block": 3, "columns": 2, "unit": 6}  # smaller than P, the batch, a layer: checked as it is cut
 BUILDS = {"plain": 1} if numba.config.DISABLE_JIT else {"serial": 1, "parallel": 2}  # and the threads that ask for them
 
 

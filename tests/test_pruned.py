@@ -75,4 +75,7 @@ def test_the_command_writes_tables_and_figures_and_saves_networks(runs, tmp_path
     assert np.sum(saved.sigma_ == 0) == round(0.9 * saved.mu_.size)
     assert cli.main(["prune", folders[1], "--out", str(tmp_path)]) == 2
     assert "name a run of a Bayesian network" in capsys.readouterr().err
+    (tmp_path / "twin").symlink_to(runs[0] / "mixture")  # of a name and seed that is in the table
+    assert cli.main(["prune", folders[0], str(tmp_path / "twin"), "--out", str(tmp_path)]) == 2
+    assert "share their rows" in capsys.readouterr().err
     assert cli.main(["prune", str(tmp_path)]) == 1 and "holds no trained run" in capsys.readouterr().err

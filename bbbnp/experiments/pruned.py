@@ -63,13 +63,22 @@ def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
     """Table 2 of the run folders of Bayesian networks, and the densities of all run folders.
 
     A network that was trained on 50,000 images, to choose settings, is scored on the other 10,000, and in no figure.
+
+    Raises
+    ------
+    ValueError
+        If two folders have networks of one name and seed, whose rows would be one, or none has a Bayesian network.
     """
     from tqdm import tqdm
-    table, weights = [], []
+    table, weights, folder_of = [], [], {}
     for folder in tqdm(folders, unit="run", disable=None if progress is None else not progress):
         settings, model = mnist.load_run(folder)
         who = {name: settings[name] for name in ("method", "hidden", "seed", "epochs", "minibatch_weights", "rho_init")}
         who["network"] = named(settings)
+        same = folder_of.setdefault((who["network"], who["seed"]), folder)
+        if same is not folder:
+            raise ValueError(f"{same} and {folder} are both {who['network']}, seed {who['seed']}: they would share "
+                             "their rows of the table, so leave one out")
         if not settings["held_out"]:
             weights.append({**who, **densities(model)})
         if model.posterior == "diagonal":

@@ -11,6 +11,7 @@ import numpy as np
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.activation import activation_backward, activation_forward
+from bbbnp.kernels.product import product
 
 
 class Network(NamedTuple):
@@ -28,6 +29,15 @@ def layer(flat, start, k, n):
 
 
 @kernel
+def layer_weights(flat, network, depth):
+    """Views of W and b of layer `depth`, from 0, in a flat vector."""
+    start = 0
+    for i in range(depth):
+        start += (network.widths[i] + 1) * network.widths[i + 1]
+    return layer(flat, start, network.widths[depth], network.widths[depth + 1])
+
+
+@kernel
 def block(flat, start, rows, n):
     """View of the (rows, n) matrix that begins at `start` of a flat workspace."""
     return flat[start:start + rows * n].reshape(rows, n)
@@ -41,7 +51,7 @@ def dense_forward(y, x, w, b):
 
     Shapes: y (B, N), x (B, K), w (K, N), b (N,).
     """
-    np.dot(x, w, y)  # E10
+    product(y, x, w)  # E10
     for i in range(y.shape[0]):
         for j in range(y.shape[1]):
             y[i, j] += b[j]
@@ -53,7 +63,7 @@ def dense_backward_input(dx, dy, w):
 
     dx = dy W^T
     """
-    np.dot(dy, w.T, dx)
+    product(dx, dy, w.T)
 
 
 @kernel
@@ -62,7 +72,7 @@ def dense_backward_weights(dw, dy, x):
 
     dW = x^T dy
     """
-    np.dot(x.T, dy, dw)
+    product(dw, x.T, dy)
 
 
 @kernel
@@ -120,8 +130,13 @@ def layer_input(network, x, outputs, depth):
     """What layer `depth`, from 0, was given: x, or the outputs of the layer before, shape (B, K)."""
     if depth == 0:
         return x
-    rows = x.shape[0]
-    return block(outputs, rows * network.widths[1:depth].sum(), rows, network.widths[depth])
+    return layer_output(network, outputs, depth - 1, x.shape[0])
+
+
+@kernel
+def layer_output(network, outputs, depth, rows):
+    """What layer `depth`, from 0, gave, or the gradient in it: the (B, N) matrix at its place in a flat workspace."""
+    return block(outputs, rows * network.widths[1:depth + 1].sum(), rows, network.widths[depth + 1])
 
 
 @kernel

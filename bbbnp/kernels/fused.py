@@ -11,13 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.dense import block, dense_backward_bias, dense_backward_weights, layer_input
+from bbbnp.kernels.dense import block, dense_backward_bias, dense_backward_weights, layer_input, layer_output
 from bbbnp.kernels.draw import Piece
 from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.elbo import Parameters, add, copy, weights_gradient
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.optimizer import average_iterates, update
-from bbbnp.kernels.placement import draw_weights, placed_backward, placed_forward
+from bbbnp.kernels.placement import (
+    draw_weights, placed_input, placed_input_backward, placed_output, placed_slopes, placed_sums, placed_sums_backward,
+    second_inputs)
 from bbbnp.kernels.pruning import leave_pruned
 
 
@@ -73,17 +75,62 @@ def draw_tile(t, state, prior, objective, ws, draw):
 
 
 @kernel
-def run_rows(i, state, network, objective, x, y, ws, draw):
-    """Block `i` of the examples forward and backward, down to the gradient before every activation (E8 to E11)."""
-    rows, parameters = x.shape[0], unpack(state.theta, ws.w.size)
-    log_noise, first = parameters.log_noise, i * ws.rows
+def forward_columns(c, depth, state, network, x, ws):
+    """Piece `c` of the columns that layer `depth` gives, before their noise (E10, E16, E22, E25)."""
+    placed_sums(ws, network, unpack(state.theta, ws.w.size).mu, x, depth, (0, x.shape[0]),
+                columns_of(c, network, depth + 1, ws.columns))
+
+
+@kernel
+def forward_rows(i, depth, state, network, objective, x, y, ws, draw):
+    """Block `i` of the examples on the way to layer `depth`; behind the last, to the gradient of its outputs (E8 to E11).
+    """
+    rows, first = x.shape[0], i * ws.rows
     last = min(first + ws.rows, rows)
-    out = placed_forward(ws, network, parameters.mu, x, first, last, draw)
-    ws.parts[i, 2] = log_likelihood(ws.log_lik[first:last], objective.likelihood, out, y[first:last], log_noise)
-    dout = block(ws.doutputs, rows * network.widths[1:-1].sum(), rows, out.shape[1])[first:last]
-    ws.dlog_noise[i] = 0
-    log_likelihood_backward(dout, ws.dlog_noise[i], objective.likelihood, out, y[first:last], log_noise)
-    placed_backward(ws, network, parameters.mu, rows, first, last, draw)
+    if depth > 0:
+        placed_output(ws, network, rows, depth - 1, first, last, draw)
+    if depth < network.widths.size - 1:
+        placed_input(ws, network, x, depth, first, last, draw)
+        return
+    log_noise, out = unpack(state.theta, ws.w.size).log_noise, layer_output(network, ws.outputs, depth - 1, rows)
+    ws.parts[i, 2] = log_likelihood(
+        ws.log_lik[first:last], objective.likelihood, out[first:last], y[first:last], log_noise)
+    dout, ws.dlog_noise[i] = layer_output(network, ws.doutputs, depth - 1, rows), 0
+    log_likelihood_backward(
+        dout[first:last], ws.dlog_noise[i], objective.likelihood, out[first:last], y[first:last], log_noise)
+    placed_slopes(ws, network, rows, depth - 1, first, last)
+
+
+@kernel
+def backward_columns(c, depth, state, network, rows, ws, draw):
+    """Piece `c` of the columns of the gradient in what layer `depth` was given (E10, E16, E22)."""
+    placed_sums_backward(ws, network, unpack(state.theta, ws.w.size).mu, rows, depth, (0, rows),
+                         columns_of(c, network, depth, ws.columns), draw)
+
+
+@kernel
+def backward_rows(i, depth, network, rows, ws, draw):
+    """Block `i` of the examples on the way back through the input of layer `depth` (E11, E25)."""
+    placed_input_backward(ws, network, rows, depth, i * ws.rows, min((i + 1) * ws.rows, rows), draw)
+
+
+@kernel
+def column_pieces(network, depth, columns):
+    """Into how many pieces the units at boundary `depth`, 0 for inputs, are cut: none where there is no such boundary.
+
+    About `columns` in each, and an even number of pieces, for two threads, if more than one.
+    """
+    if depth == network.widths.size:
+        return 0
+    n = network.widths[depth]
+    return 1 if n <= columns else min(n, 2 * max(1, (n + columns) // (2 * columns)))
+
+
+@kernel
+def columns_of(c, network, depth, columns):
+    """Where piece `c` of the units at boundary `depth` begins and ends."""
+    n, pieces = network.widths[depth], column_pieces(network, depth, columns)
+    return c * n // pieces, (c + 1) * n // pieces
 
 
 @kernel
@@ -103,30 +150,22 @@ def unit_weights(u, network, x, ws):
     """
     depth, k, k_end, start = ws.units[u]
     rows, inputs, n = x.shape[0], network.widths[depth], network.widths[depth + 1]
-    done, biases, placed = rows * network.widths[1:depth + 1].sum(), n if k_end == inputs else 0, ws.spread.size > 0
+    biases, placed = n if k_end == inputs else 0, ws.spread.size > 0
     products = np.empty((2 if placed else 1, (k_end - k) * n + biases), x.dtype)
-    inputs_of_all, outputs = multiplied(x, ws)
-    h = layer_input(network, inputs_of_all, outputs, depth)
-    unit_product(products[0], block(ws.doutputs, done, rows, n), h, k, k_end)
+    h = layer_input(network, *multiplied(x, ws), depth)
+    unit_product(products[0], layer_output(network, ws.doutputs, depth, rows), h, k, k_end)
     if placed:
-        h2 = block(ws.second_inputs, rows * network.widths[:depth].sum(), rows, inputs)
-        unit_product(products[1], block(ws.slopes, done, rows, n), h2, k, k_end)
+        h2 = second_inputs(ws, network, depth, rows)
+        unit_product(products[1], layer_output(network, ws.slopes, depth, rows), h2, k, k_end)
     return start + k * n, products
 
 
 @kernel
 def unit_product(dw, dy, h, k, k_end):
     """Fill `dw` with the rows k .. k_end - 1 of h^T dy, flat, and with the bias's gradient where it has room (E10)."""
-    (rows, inputs), n = h.shape, dy.shape[1]
+    n = dy.shape[1]
     dweight = block(dw, 0, k_end - k, n)
-    if k_end - k == inputs:
-        dense_backward_weights(dweight, dy, h)
-    else:  # BLAS wants the columns of h beside each other
-        columns = np.empty((rows, k_end - k), h.dtype)
-        for i in range(rows):
-            for j in range(k_end - k):
-                columns[i, j] = h[i, k + j]
-        dense_backward_weights(dweight, dy, columns)
+    dense_backward_weights(dweight, dy, h[:, k:k_end])
     if dw.size > dweight.size:
         dense_backward_bias(dw[dw.size - n:], dy)
 

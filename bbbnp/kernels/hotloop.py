@@ -14,7 +14,8 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
-    Stage, column_sum, draw_tile, finish_noise, finish_weights, run_rows, unit_weights)
+    Stage, backward_columns, backward_rows, column_pieces, column_sum, draw_tile, finish_noise, finish_weights,
+    forward_columns, forward_rows, unit_weights)
 from bbbnp.kernels.noise import shuffle
 
 UPDATE, RECORD, VALUE = range(3)
@@ -78,7 +79,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
     """
     examples, rows, draws = data.order.size, plan.batch_size, max(objective.draws, 1)
     minibatches, tiles = (examples + rows - 1) // rows, (ws.w.size + ws.tile - 1) // ws.tile
-    units, part = ws.units.shape[0], min(objective.draws, 1) / draws
+    units, part, layers = ws.units.shape[0], min(objective.draws, 1) / draws, network.widths.size - 1
     step, epoch, i = cursor.step, cursor.epoch, cursor.batch
     log_q, log_p, log_lik = 0.0, 0.0, 0.0
     for taken in range(steps):
@@ -98,8 +99,11 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
             for t in prange(tiles):
                 draw_tile(np.int64(t), state, prior, objective, ws, draw)
-            for r in prange(row_blocks):
-                run_rows(np.int64(r), state, network, objective, x, y, ws, draw)
+            for depth in range(layers + 1):
+                for r in prange(row_blocks):
+                    forward_rows(np.int64(r), depth, state, network, objective, x, y, ws, draw)
+                for c in prange(column_pieces(network, depth + 1, ws.columns)):
+                    forward_columns(np.int64(c), depth, state, network, x, ws)
             log_q += column_sum(ws.parts, 0, tiles) / draws
             log_p += column_sum(ws.parts, 1, tiles) / draws
             log_lik += column_sum(ws.parts, 2, row_blocks) / draws
@@ -111,6 +115,11 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                 return taken, log_q, log_p, log_lik
             if update and taken == 0 and state.good.size > 0:
                 copy(state.good, state.theta)
+            for depth in range(layers - 1, 0, -1):
+                for c in prange(column_pieces(network, depth, ws.columns)):
+                    backward_columns(np.int64(c), depth, state, network, stop - start, ws, draw)
+                for r in prange(row_blocks):
+                    backward_rows(np.int64(r), depth, network, stop - start, ws, draw)
             stage = Stage(number == 0, update, step, step - plan.average_from)
             weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl,
                                   objective.pruned)

@@ -20,11 +20,11 @@ from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.activation import activation_backward, activation_forward
 from bbbnp.kernels.dense import (
-    block, dense_backward_bias, dense_backward_input, dense_backward_weights, dense_forward, layer, network_backward,
-    network_forward)
+    block, dense_backward_bias, dense_backward_input, dense_backward_weights, dense_forward, layer, layer_input,
+    layer_output, layer_weights)
 from bbbnp.kernels.divergence import CLOSED, kl_to_gaussian, prior_deviation
 from bbbnp.kernels.draw import DROPOUT, LOCAL, WEIGHTS, normals, unit_normals, unit_signs
-from bbbnp.kernels.dropout import dropout_backward, dropout_forward
+from bbbnp.kernels.dropout import drop_units, multiplied
 from bbbnp.kernels.posterior import log_softplus_backward, sample_weights, softplus
 from bbbnp.kernels.prior import log_prior
 from bbbnp.kernels.pruning import left_of
@@ -118,18 +118,18 @@ def second_input(h2, h, widths, depth, first, draw):
 
 
 @kernel
-def second_input_backward(dh, dh2, h, widths, depth, first, draw):
-    """dh += dh' dh'/dh for h' = h^2 (E16) or s h (E22), all (rows, K)."""
+def second_input_backward(dh, dh2, h, widths, depth, first, a, draw):
+    """dh += dh' dh'/dh for h' = h^2 (E16) or s h (E22), columns `a`, a + 1, ... of the rows from `first` on."""
     if draw.placement == LOCAL:
         for i in range(h.shape[0]):
             for j in range(h.shape[1]):
                 dh[i, j] += TWO * h[i, j] * dh2[i, j]
     else:
-        s = np.empty(h.shape[1], h.dtype)
+        s = np.empty(widths[depth], h.dtype)
         for i in range(h.shape[0]):
             unit_signs(s, noise.INPUT_SIGNS, widths, depth, first + i, draw)
             for j in range(h.shape[1]):
-                dh[i, j] += s[j] * dh2[i, j]
+                dh[i, j] += s[a + j] * dh2[i, j]
 
 
 @kernel
@@ -148,34 +148,112 @@ def noisy_output(y, v, widths, depth, first, draw):
 
 
 @kernel
+def placed_input(ws, network, x, depth, first, last, draw):
+    """What layer `depth` is given beside h, for the examples first .. last - 1: h' (E16, E22), or z h in its place (E25).
+
+    Fills `ws.second_inputs`; where the noise is in the weights there is nothing to do.
+    """
+    if ws.second_inputs.size == 0:
+        return
+    h = layer_input(network, x, ws.outputs, depth)[first:last]
+    h2 = second_inputs(ws, network, depth, x.shape[0])[first:last]
+    if draw.placement == DROPOUT:
+        drop_units(h2, h, network.widths, depth, first, draw)
+    else:
+        second_input(h2, h, network.widths, depth, first, draw)
+
+
+@kernel
+def second_inputs(ws, network, depth, rows):
+    """The (B, K) matrix h' of layer `depth`."""
+    return block(ws.second_inputs, rows * network.widths[:depth].sum(), rows, network.widths[depth])
+
+
+@kernel
+def placed_sums(ws, network, mu, x, depth, examples, units):
+    """Units a .. b - 1 of layer `depth` before their noise, for the examples first .. last - 1 (E10, E16, E22, E25).
+
+    m = h Mu + mu_b,  v = h' S' + S'_b;  or  y = h W + b where the noise is in the weights or in h
+    """
+    (first, last), (a, b), rows = examples, units, x.shape[0]
+    h = layer_input(network, *multiplied(x, ws), depth)[first:last]
+    weight, bias = layer_weights(mu if ws.spread.size > 0 else ws.w, network, depth)
+    y = layer_output(network, ws.outputs, depth, rows)[first:last]
+    dense_forward(y[:, a:b], h, weight[:, a:b], bias[a:b])
+    if ws.spread.size > 0:
+        weight, bias = layer_weights(ws.spread, network, depth)
+        v = layer_output(network, ws.slopes, depth, rows)[first:last]
+        dense_forward(v[:, a:b], second_inputs(ws, network, depth, rows)[first:last], weight[:, a:b], bias[a:b])
+
+
+@kernel
+def placed_output(ws, network, rows, depth, first, last, draw):
+    """The output of layer `depth` for the examples first .. last - 1, in place of its sums: f(m + noise of v) (E11).
+
+    Leaves dy/dv in `ws.slopes`; the last layer is without f.
+    """
+    y = layer_output(network, ws.outputs, depth, rows)[first:last]
+    if ws.spread.size > 0:
+        noisy_output(y, layer_output(network, ws.slopes, depth, rows)[first:last], network.widths, depth, first, draw)
+    if depth < network.widths.size - 2:
+        activation_forward(y, network.activation)
+
+
+@kernel
 def placed_forward(ws, network, mu, x, first, last, draw):
     """Outputs of every layer for the examples first .. last - 1; those of the last layer are returned (E16, E22).
 
     h_l = f(m + noise of v),  m = h Mu + mu_b,  v = h' S' + S'_b,  the last layer without f; or, where the noise is in
-    the weights, `network_forward` of w (E10), or in what they multiply, `dropout_forward` (E25)
+    the weights, h_l = f(h W + b) (E10), or in what they multiply, f((z h) W + b) (E25)
 
     Fills `ws.outputs`, and for the backward pass h' in `ws.second_inputs` and dy/dv in `ws.slopes`.
     """
-    if draw.placement == WEIGHTS:
-        return network_forward(ws.outputs, network, ws.w, x, first, last)
+    layers, rows = network.widths.size - 1, x.shape[0]
+    for depth in range(layers):
+        placed_input(ws, network, x, depth, first, last, draw)
+        placed_sums(ws, network, mu, x, depth, (first, last), (0, network.widths[depth + 1]))
+        placed_output(ws, network, rows, depth, first, last, draw)
+    return layer_output(network, ws.outputs, layers - 1, rows)[first:last]
+
+
+@kernel
+def placed_slopes(ws, network, rows, depth, first, last):
+    """dv = dy dy/dv of layer `depth`, in `ws.slopes`, for the examples first .. last - 1 (E16, E22)."""
+    if ws.spread.size > 0:
+        dy = layer_output(network, ws.doutputs, depth, rows)[first:last]
+        dv = layer_output(network, ws.slopes, depth, rows)[first:last]
+        for i in range(last - first):
+            for j in range(dy.shape[1]):
+                dv[i, j] *= dy[i, j]  # y = m + noise of v
+
+
+@kernel
+def placed_sums_backward(ws, network, mu, rows, depth, examples, units, draw):
+    """Gradient in the inputs a .. b - 1 of layer `depth`, for the examples first .. last - 1 (E10, E16, E22).
+
+    dh = dy Mu^T + (dv S'^T) dh'/dh;  or dy W^T, in h or, under dropout, in h'
+    """
+    (first, last), (a, b) = examples, units
+    dy = layer_output(network, ws.doutputs, depth, rows)[first:last]
+    dh = layer_output(network, ws.doutputs, depth - 1, rows)[first:last, a:b]
+    weight, _ = layer_weights(mu if ws.spread.size > 0 else ws.w, network, depth)
+    dense_backward_input(dh, dy, weight[a:b])  # m = h Mu + mu_b, or y = h W + b
+    if ws.spread.size > 0:
+        dh2, (weight, _) = np.empty((last - first, b - a), mu.dtype), layer_weights(ws.spread, network, depth)
+        dense_backward_input(dh2, layer_output(network, ws.slopes, depth, rows)[first:last], weight[a:b])
+        h = layer_output(network, ws.outputs, depth - 1, rows)[first:last, a:b]
+        second_input_backward(dh, dh2, h, network.widths, depth, first, a, draw)  # v = h' S' + S'_b, h' = h^2 or s h
+
+
+@kernel
+def placed_input_backward(ws, network, rows, depth, first, last, draw):
+    """From the gradient in what layer `depth` was given to that before the activation below it (E11, E25), and in v."""
+    dh = layer_output(network, ws.doutputs, depth - 1, rows)[first:last]
     if draw.placement == DROPOUT:
-        return dropout_forward(ws, network, x, first, last, draw)
-    rows, widths = x.shape[0], network.widths
-    start, done, given, h = 0, 0, 0, x[first:last]
-    for depth in range(widths.size - 1):
-        k, n = widths[depth], widths[depth + 1]
-        h2 = block(ws.second_inputs, given, rows, k)[first:last]
-        y, v = block(ws.outputs, done, rows, n)[first:last], block(ws.slopes, done, rows, n)[first:last]
-        weight, bias = layer(mu, start, k, n)
-        dense_forward(y, h, weight, bias)
-        second_input(h2, h, widths, depth, first, draw)
-        weight, bias = layer(ws.spread, start, k, n)
-        dense_forward(v, h2, weight, bias)
-        noisy_output(y, v, widths, depth, first, draw)
-        if depth < widths.size - 2:
-            activation_forward(y, network.activation)
-        start, done, given, h = start + (k + 1) * n, done + rows * n, given + rows * k, y
-    return h
+        drop_units(dh, dh, network.widths, depth, first, draw)  # h' = z h
+    h = layer_output(network, ws.outputs, depth - 1, rows)[first:last]
+    activation_backward(dh, h, network.activation)  # h = f(y)
+    placed_slopes(ws, network, rows, depth - 1, first, last)
 
 
 @kernel
@@ -184,28 +262,11 @@ def placed_backward(ws, network, mu, rows, first, last, draw):
 
     The gradient of the last outputs lies at its place in `ws.doutputs`; each line undoes one of `placed_forward`.
     """
-    if draw.placement == WEIGHTS:
-        network_backward(ws.doutputs, network, ws.w, ws.outputs, rows, first, last)
-        return
-    if draw.placement == DROPOUT:
-        dropout_backward(ws, network, rows, first, last, draw)
-        return
-    widths = network.widths
-    start, done = mu.size, rows * widths[1:].sum()
-    for depth in range(widths.size - 2, -1, -1):
-        k, n = widths[depth], widths[depth + 1]
-        start, done = start - (k + 1) * n, done - rows * n
-        dy, dv = block(ws.doutputs, done, rows, n)[first:last], block(ws.slopes, done, rows, n)[first:last]
-        for i in range(last - first):
-            for j in range(n):
-                dv[i, j] *= dy[i, j]  # y = m + noise of v
-        if depth > 0:
-            h = block(ws.outputs, done - rows * k, rows, k)[first:last]
-            dh, dh2 = block(ws.doutputs, done - rows * k, rows, k)[first:last], np.empty((last - first, k), mu.dtype)
-            dense_backward_input(dh, dy, layer(mu, start, k, n)[0])  # m = h Mu + mu_b
-            dense_backward_input(dh2, dv, layer(ws.spread, start, k, n)[0])  # v = h' S' + S'_b
-            second_input_backward(dh, dh2, h, widths, depth, first, draw)  # h' = h^2 or s h
-            activation_backward(dh, h, network.activation)  # h = f(y)
+    layers = network.widths.size - 1
+    placed_slopes(ws, network, rows, layers - 1, first, last)
+    for depth in range(layers - 1, 0, -1):
+        placed_sums_backward(ws, network, mu, rows, depth, (first, last), (0, network.widths[depth]), draw)
+        placed_input_backward(ws, network, rows, depth, first, last, draw)
 
 
 @kernel

@@ -14,14 +14,15 @@ where m = log(1 + e)/e for rho < 0 and m = rho + e log(1 + e)/e = sigma for rho 
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp, log, log1p_ratio
+from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_minus, log, log1p_ratio
 
 
 @kernel(inline=True)
-def _mantissa(rho, e):
-    """softplus(rho) exp(-min(rho, 0)), given e = exp(-abs(rho)): between log 2 and max(1, rho + log 2)."""
+def _parts(rho):
+    """sigma, m and e of the table above; who needs two of them asks once, or the compiler computes them twice."""
+    e = exp_minus(abs(rho))
     ratio = log1p_ratio(e)
-    return ratio if rho < ZERO else rho + e * ratio
+    return max(rho, ZERO) + e * ratio, ratio if rho < ZERO else rho + e * ratio, e
 
 
 @kernel(inline=True)
@@ -30,8 +31,7 @@ def softplus(rho):
 
     sigma = log(1 + exp(rho)) = max(rho, 0) + log(1 + exp(-|rho|))
     """
-    e = exp(-abs(rho))
-    return max(rho, ZERO) + e * log1p_ratio(e)  # E3
+    return _parts(rho)[0]  # E3
 
 
 @kernel(inline=True)
@@ -40,14 +40,14 @@ def logistic(rho):
 
     s(rho) = 1/(1 + exp(-rho))
     """
-    e = exp(-abs(rho))
+    e = exp_minus(abs(rho))
     return (e if rho < ZERO else ONE) / (ONE + e)
 
 
 @kernel(inline=True)
 def logistic_pair(x):
     """s(-x) and s(x), which sum to one, each with all its digits (E3)."""
-    e = exp(-abs(x))
+    e = exp_minus(abs(x))
     large = ONE / (ONE + e)
     small = e * large
     return (small, large) if x > ZERO else (large, small)
@@ -68,7 +68,7 @@ def log_softplus(rho):
 
     log sigma = min(rho, 0) + log m
     """
-    return min(rho, ZERO) + log(_mantissa(rho, exp(-abs(rho))))
+    return min(rho, ZERO) + log(_parts(rho)[1])
 
 
 @kernel(inline=True)
@@ -77,8 +77,14 @@ def log_softplus_backward(rho):
 
     r(rho) = d log sigma/d rho = s(rho)/sigma
     """
-    e = exp(-abs(rho))
-    return ONE / ((ONE + e) * _mantissa(rho, e))
+    return softplus_and_slope(rho)[1]
+
+
+@kernel(inline=True)
+def softplus_and_slope(rho):
+    """sigma, and r(rho) = d log sigma/d rho, of one exponential (E3)."""
+    sigma, m, e = _parts(rho)
+    return sigma, ONE / ((ONE + e) * m)
 
 
 @kernel(inline=True)
@@ -103,8 +109,8 @@ def reparameterize_backward(dw, rho, eps):
 def _sample_strip(w, m, mu, rho, eps):
     """w = mu + sigma*eps (E4) and m = exp(log sigma - min(rho, 0)), which share an exponential; all (P,)."""
     for j in range(w.size):
-        w[j] = reparameterize(mu[j], rho[j], eps[j])
-        m[j] = _mantissa(rho[j], exp(-abs(rho[j])))
+        sigma, m[j], _ = _parts(rho[j])
+        w[j] = mu[j] + sigma * eps[j]  # E4
 
 
 @kernel(reorder=True)

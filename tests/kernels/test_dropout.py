@@ -6,7 +6,7 @@ import pytest
 
 from bbbnp import reference
 from bbbnp.architecture import ACTIVATIONS, Architecture
-from bbbnp.kernels import dropout, elbo
+from bbbnp.kernels import dropout, elbo, placement
 from bbbnp.kernels.draw import DROPOUT, Draw, unit_kept
 
 pytestmark = pytest.mark.E25
@@ -26,7 +26,7 @@ def forward(architecture, w, x, draw=DRAW, cuts=(0, ROWS)):
     """Outputs of the last layer, and the workspace, blocks of rows one after another."""
     ws = architecture.workspace(len(x), x.dtype, weight_noise="dropout")
     ws.w[:] = w
-    parts = [dropout.dropout_forward(ws, architecture.network, x, a, b, draw) for a, b in zip(cuts, cuts[1:])]
+    parts = [placement.placed_forward(ws, architecture.network, w, x, a, b, draw) for a, b in zip(cuts, cuts[1:])]
     return np.vstack(parts), ws
 
 
@@ -35,7 +35,7 @@ def backward(architecture, w, x, dy, draw=DRAW, cuts=(0, ROWS)):
     _, ws = forward(architecture, w, x, draw, cuts)
     ws.doutputs[ws.doutputs.size - dy.size:] = dy.ravel()
     for a, b in zip(cuts, cuts[1:]):
-        dropout.dropout_backward(ws, architecture.network, len(x), a, b, draw)
+        placement.placed_backward(ws, architecture.network, w, len(x), a, b, draw)
     dw = np.full_like(w, np.nan)
     elbo.network_backward_weights(dw, architecture.network, *dropout.multiplied(x, ws), ws.doutputs)
     return dw

@@ -13,7 +13,8 @@ from bbbnp.gradcheck_cases import BUILDS, PRIORS, estimator_settings, network_se
 from bbbnp.kernels import elbo, fused, hotloop, optimizer
 from bbbnp.objective import LIKELIHOODS, Objective
 
-PIECES = [{}, {"tile": 4, "block": 1, "unit": 1}, {"tile": 8, "block": 3, "unit": 6}, {"tile": 12, "block": 5}]
+PIECES = [{}, {"tile": 4, "block": 1, "columns": 1, "unit": 1}, {"tile": 8, "block": 3, "columns": 2, "unit": 6},
+          {"tile": 12, "block": 5, "columns": 3}]
 TWO_THREADS = pytest.mark.skipif(
     numba.config.NUMBA_NUM_THREADS < 2 or numba.config.DISABLE_JIT, reason="needs two threads and the compiler")
 
@@ -89,6 +90,16 @@ def test_fused_equals_plain_with_one_draw_and_without_noise(draws):
         np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
     np.testing.assert_allclose(result.dlog_noise, dlog_noise, rtol=1e-12)
     assert drho.any() == result.drho.any() == (draws > 0)
+
+
+@pytest.mark.parametrize("width, columns, pieces", [(5, 9, 1), (9, 9, 1), (1, 0, 1), (2, 1, 2), (5, 1, 5), (10, 3, 4),
+                                                    (400, 256, 2), (800, 256, 4), (1200, 256, 4)])
+def test_every_column_is_in_one_piece(width, columns, pieces):
+    network = Architecture((3, width)).network
+    assert fused.column_pieces(network, 1, columns) == pieces and fused.column_pieces(network, 2, columns) == 0
+    ends = [fused.columns_of(c, network, 1, columns) for c in range(pieces)]
+    assert [start for start, _ in ends] == [0, *(stop for _, stop in ends[:-1])] and ends[-1][1] == width
+    assert all(start < stop for start, stop in ends)
 
 
 def test_the_check_sees_a_gradient_of_other_noise():

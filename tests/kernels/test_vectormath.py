@@ -12,8 +12,8 @@ from bbbnp.kernels import posterior, prior, vectormath
 JIT = not numba.config.DISABLE_JIT
 compiled_only = pytest.mark.skipif(not JIT, reason="uncompiled kernels take NumPy's functions, not the polynomials")
 POLYNOMIALS = {} if JIT else {  # what the compiler puts in a function's place for float32, as plain Python
-    vectormath.exp: vectormath._exp32, vectormath.log: vectormath._log32, vectormath.tanh: vectormath._tanh32,
-    vectormath.log1p_ratio: lambda x: vectormath.horner(x, vectormath.LOG1P_RATIO)}
+    vectormath.exp: vectormath._exp32, vectormath.exp_minus: vectormath._exp_minus32, vectormath.log: vectormath._log32,
+    vectormath.tanh: vectormath._tanh32, vectormath.log1p_ratio: lambda x: vectormath.horner(x, vectormath.LOG1P_RATIO)}
 both_precisions = pytest.mark.parametrize("dtype", (np.float32, np.float64))
 N = 300_000 if JIT else 300  # points of a grid
 INF, NAN = np.inf, np.nan
@@ -92,6 +92,7 @@ NORMAL = (1e-8, 1000), (-1e-8, -87.3)  # where the value is a normal number; bel
 # max(1, |truth|).
 ULPS = (
     (vectormath.exp, np.exp, ((1e-8, 88.7228), (-1e-8, -87.3)), 1.5, 0),  # 1.27
+    (vectormath.exp_minus, lambda x: np.exp(-x), ((1e-8, 87.3),), 1.5, 0),  # 1.27
     (vectormath.log, np.log, ((1.1754944e-38, 0.5), (0.5, 2), (2, 3.4e38)), 1, 0),  # 0.83
     (vectormath.log1p_ratio, log1p_ratio, ((1e-38, 1e-3), (1e-3, 1)), 2, 0),  # 1.81
     (vectormath.tanh, np.tanh, ((1e-30, 0.1), (0.1, 20), (-0.1, -20)), 2, 0),  # 1.51
@@ -127,6 +128,7 @@ def test_float64_equals_libm_and_scipy(function, truth, ranges, bound, smallest)
 @both_precisions
 @pytest.mark.parametrize("function, x, expected", (
     (vectormath.exp, (NAN, INF, -INF, 0, 710, 1e30, -746, -1e30), (NAN, INF, 0, 1, INF, INF, 0, 0)),
+    (vectormath.exp_minus, (NAN, INF, 0, 746, 1e30), (NAN, 0, 1, 0, 0)),
     (vectormath.log, (NAN, INF, 0, -1, -1e-45, -INF, 1), (NAN, INF, -INF, NAN, NAN, NAN, 0)),
     (vectormath.log1p_ratio, (NAN, 0, 1e-45, 1), (NAN, 1, 1, np.log(2))),
     (vectormath.tanh, (NAN, INF, -INF, 0, 1e-45, 1e30), (NAN, 1, -1, 0, 1e-45, 1)),
