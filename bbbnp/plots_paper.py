@@ -54,7 +54,7 @@ def weight_histogram(weights, path=None):
             edges, counts = np.array(record["edges"]), np.array(record["w"])
             density = counts / record["size"] / np.diff(edges)
             axes.plot((edges[1:] + edges[:-1]) / 2, density, line, color=colour, linewidth=2,
-                      label=f"{name}: deviation {record['deviation_w']:.3f}")
+                      label=f"{name}, {record['epochs']} epochs: deviation {record['deviation_w']:.3f}")
             if method in paper.FIGURE_3:
                 deviation, peak = paper.FIGURE_3[method]
                 axes.plot(0, peak, marker, color=colour, fillstyle="none", markersize=9, mew=1.5,

@@ -7,7 +7,7 @@ import pytest
 
 from bbbnp import cli, paper, training
 from bbbnp.datafiles import DataError
-from bbbnp.experiments import mnist, mnist_grid, mnist_moonshot, mnist_table
+from bbbnp.experiments import mnist, mnist_finals, mnist_grid, mnist_table
 
 
 @pytest.fixture(autouse=True)
@@ -236,7 +236,12 @@ def test_the_plan_has_every_cell_with_the_settings_of_its_search(trials, tmp_pat
     assert len(cells) == 12 + 4 and next(iter(cells)) == "mixture_1200_0"
     assert [cells[f"mixture_400_{seed}"]["seed"] for seed in range(5)] == [0, 1, 2, 3, 4]
     assert cells["sgd_800_0"]["learning_rate"] == 1e-3 and not any(c["held_out"] for c in cells.values())
-    assert {c["epochs"] for name, c in cells.items() if "_800_" in name} == {mnist_table.EPOCHS[800]}
+    assert {c["epochs"] for c in cells.values()} == {mnist_table.EPOCHS}
+    finals = {"result": {"method": "mixture", "settings": settings(epochs=7, draws=2, seed=3)}}
+    cells = mnist_table.plan(tmp_path, finals)  # what they chose is the mixture's, at every width and seed
+    assert {c["epochs"] for c in cells.values() if c["method"] != "mixture"} == {mnist_table.EPOCHS}
+    assert cells["mixture_800_0"] == {**settings(epochs=7, draws=2), "hidden": 800}
+    assert [cells[f"mixture_400_{seed}"]["seed"] for seed in range(5)] == [0, 1, 2, 3, 4]
 
 
 def test_runs_of_other_lengths_are_rows_of_their_own(tmp_path):
@@ -245,7 +250,20 @@ def test_runs_of_other_lengths_are_rows_of_their_own(tmp_path):
     records = mnist_table.collect(tmp_path)
     assert len(mnist_table.collect(tmp_path, earlier=[{**records[0], "epochs": 9}, records[1]])) == 3
     cells = mnist_table.cells_of(records)
-    assert list(cells) == [("mixture", 5, 4), ("mixture", 5, 6)] and all(len(of) == 1 for of in cells.values())
+    assert list(cells) == [("mixture", 5, 4, "nobody"), ("mixture", 5, 6, "nobody")]
+    assert all(len(of) == 1 for of in cells.values())
+
+
+def test_a_record_says_who_chose_its_settings(tmp_path):
+    for name, changed in (("final", {"draws": 2}), ("search", {"seed": 1}), ("given", {"draws": 3})):
+        mnist.run(tmp_path / name, settings(epochs=2, **changed), progress=False)
+    search = {"mixture": {"best": {"point": {"draws": 1, "learning_rate": 1e-2}}}}
+    finals = {"result": {"method": "mixture", "settings": settings(epochs=2, draws=2, seed=9)}}
+    records = mnist_table.collect(tmp_path, search, finals=finals)
+    assert [(r["settings"]["draws"], r["chosen_by"]) for r in records] == [(2, "finals"), (3, "nobody"), (1, "search")]
+    assert all(r["selected_on"] == mnist_table.SELECTED_ON[r["chosen_by"]] for r in records)
+    later = mnist_table.collect(tmp_path / "nothing", search, earlier=records)  # without the finals
+    assert [r["chosen_by"] for r in later] == ["nobody", "nobody", "search"]
 
 
 def test_table_1_from_runs(tmp_path, capsys):
@@ -271,20 +289,22 @@ def test_table_1_from_runs(tmp_path, capsys):
     assert cli.main(["mnist", "--collect", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
 
 
-def test_the_moonshot_chooses_on_validation_and_sees_the_test_once(tmp_path, capsys, monkeypatch):
-    scored, load = [], mnist.load_split
+@pytest.mark.parametrize("contest", mnist_finals.CONTESTS)
+def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_path, capsys, monkeypatch):
+    scored, load, of = [], mnist.load_split, mnist_finals.CONTESTS[contest][1]
     monkeypatch.setattr(mnist, "load_split", lambda held_out, data_dir=None: scored.append(held_out) or load(held_out))
-    command = ["mnist", "--moonshot", str(tmp_path / "runs"), "--hidden", "5", "--epochs", "2", "--threads", "1",
+    command = ["mnist", f"--{contest}", str(tmp_path / "runs"), "--hidden", "5", "--epochs", "2", "--threads", "1",
                "--out", str(tmp_path)]
     assert cli.main(command) == 0 and "test error" in capsys.readouterr().out
-    assert scored == [True] * len(mnist_moonshot.RECIPES) + [False]
-    found = json.loads((tmp_path / "mnist_moonshot.json").read_text())
+    assert scored == [True] * len(of) + [False]
+    found = json.loads((tmp_path / f"mnist_{contest}.json").read_text())
     errors = {name: r["validation_error_mean_network"] for name, r in found["candidates"].items()}
-    assert set(errors) == set(mnist_moonshot.RECIPES) and errors[found["chosen"]] == min(errors.values())
+    assert set(errors) == set(of) and errors[found["chosen"]] == min(errors.values())
     chosen = {**found["candidates"][found["chosen"]]["settings"], "held_out": False}
-    assert found["result"]["settings"] == chosen and chosen["temperature"] == 0.1 and chosen["hidden"] == 5
+    assert found["result"]["settings"] == chosen and chosen["hidden"] == 5
+    assert chosen["temperature"] == (0.1 if contest == "moonshot" else 1)
     assert not any(name.startswith("test_") for r in found["candidates"].values() for name in r)
-    assert cli.main(command) == 0 and len(scored) == 5  # all is kept
+    assert cli.main(command) == 0 and len(scored) == len(of) + 1  # all is kept
     assert cli.main([*command, "--seed", "1"]) == 2 and "other settings" in capsys.readouterr().err
     monkeypatch.setattr(training, "run", lambda *_, **__: True)
     command[2] = str(tmp_path / "others")

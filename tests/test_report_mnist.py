@@ -8,9 +8,9 @@ from bbbnp import paper
 from bbbnp.experiments import mnist, report_mnist
 
 
-def record(method="mixture", hidden=400, seed=0, mean=1.30, averaged=1.40):
+def record(method="mixture", hidden=400, seed=0, mean=1.30, averaged=1.40, by="search"):
     return {"method": method, "hidden": hidden, "seed": seed, "epochs": 7, "settings": mnist.settings_of(method),
-            "selected_on": "validation", "test_error_mean_network": mean, "test_error_averaged": averaged, "draws": 50,
+            "chosen_by": by, "selected_on": "validation", "test_error_mean_network": mean, "test_error_averaged": averaged, "draws": 50,
             "test_nll": 0.05, "test_ece": 0.004, "wall_time_s": 1800.0, "machine": "a machine"}
 
 
@@ -18,27 +18,43 @@ def test_table_1_has_mean_and_standard_error_and_the_papers_number(tmp_path):
     records = [record("sgd", 800, mean=1.9, averaged=1.9), record(), record(seed=1, mean=1.40)]
     (tmp_path / "mnist_table1.json").write_text(json.dumps(records))
     text = report_mnist.table1(tmp_path)
-    assert "| SGD | 800 | 1 | 7 | 1.90 | 1.90 | 1.84 | 0.0500 | 0.0040 |" in text
-    assert "| Bayes by Backprop, scale mixture | 400 | 2 | 7 | 1.35 ± 0.05 | 1.40 ± 0.00 | 1.36 |" in text
+    assert "| SGD | 800 | 1 | 7 | search | 1.90 | 1.90 | 1.84 | 0.0500 | 0.0040 |" in text
+    assert "| Bayes by Backprop, scale mixture | 400 | 2 | 7 | search | 1.35 ± 0.05 | 1.40 ± 0.00 | 1.36 |" in text
     assert "1.5 hours by the clock" in text and "pi 0.5, sigma1 1, sigma2 0.0025, geometric minibatch weights" in text
     assert "the paper's number: Bayes by Backprop, scale mixture at 400, 7 epochs (1.35 against 1.36)." in text
     assert "another optimiser" not in text  # SGD is trained by SGD here
+    assert "chosen on (search: validation)" in text and "noise in weights, rho from -5" in text
     records[0]["settings"]["optimizer"] = "adam"
     (tmp_path / "mnist_table1.json").write_text(json.dumps(records))
     assert "chose another optimiser: SGD by adam." in report_mnist.table1(tmp_path)
     assert "Above it: SGD at 800, 7 epochs (1.90 against 1.84)." in text
 
 
-def test_the_moonshot_names_its_temperature_and_target(tmp_path):
+@pytest.fixture
+def contest():
+    """What a contest of two candidates leaves."""
     tried = {name: {**record(), "settings": mnist.settings_of("mixture", temperature=0.1),
                     **{f"validation_{score}": 1.2 for score in ("error_mean_network", "error_averaged", "nll")}}
              for name in ("first", "second")}
-    found = {"candidates": tried, "chosen": "second", "result": {**record(), "settings": tried["first"]["settings"]}}
-    (tmp_path / "mnist_moonshot.json").write_text(json.dumps(found))
+    return {"candidates": tried, "chosen": "second", "result": {**record(), "settings": tried["first"]["settings"]}}
+
+
+def test_the_moonshot_names_its_temperature_and_target(contest, tmp_path):
+    (tmp_path / "mnist_moonshot.json").write_text(json.dumps(contest))
     text = report_mnist.moonshot(tmp_path)
     assert "| first | pi 0.5, sigma1 1, sigma2 0.0025 | weights | 1.20 | 1.20 | 1.2000 |" in text and "T = 0.1" in text
     assert 'The lowest, "second", trained again on all 60,000 images: test error 1.30 % of the mean network' in text
-    assert r"$P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior. All runs together took 90 minutes" in text
+    assert "All runs together took 90 minutes" in text
+    assert r"This network targets $P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior." in text
+
+
+def test_the_finals_name_what_their_candidates_differ_in(contest, tmp_path):
+    assert report_mnist.finals(tmp_path) == ""
+    (tmp_path / "mnist_finals.json").write_text(json.dumps(contest))
+    text = report_mnist.finals(tmp_path)
+    assert "| recipe | prior | rho from | noise in | draws | epochs | mean network | averaged draws | NLL |" in text
+    assert "| first | pi 0.5, sigma1 1, sigma2 0.0025 | -5 | weights | 1 | 7 | 1.20 | 1.20 | 1.2000 |" in text
+    assert "All runs together took 90 minutes" in text and "not the posterior" not in text
 
 
 @pytest.mark.parametrize("by_size, verdict", [(1.36, "the ratio"), (1.32, "size alone"), (1.34, "neither")])

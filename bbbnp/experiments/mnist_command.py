@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from bbbnp.estimator import OPTIMIZERS, SCHEDULES
-from bbbnp.experiments import mnist, mnist_grid, mnist_moonshot, mnist_table, pruned, results
+from bbbnp.experiments import mnist, mnist_finals, mnist_grid, mnist_table, pruned, results
 from bbbnp.objective import MINIBATCH_WEIGHTS, PLACEMENTS
 
 TYPES = {"hidden": int, "epochs": int, "draws": int, "seed": int, "learning_rate": float, "pi": float, "sigma1": float,
@@ -25,11 +25,14 @@ def mnist_arguments(parser):
                       help="search the grid of --method on validation data, with its trials in this folder; go on with "
                       "those that are there")
     what.add_argument("--table1", type=Path, metavar="FOLDER",
-                      help="train all cells of Table 1 in folders of this one, with the settings that the searches in "
-                      "--search chose; those that are there are kept or gone on with")
+                      help="train all cells of Table 1 in folders of this one, with the settings that the finals in "
+                      "--out and the searches in --search chose; those that are there are kept or gone on with")
     what.add_argument("--collect", type=Path, metavar="FOLDER",
                       help="write mnist_table1.json and its figure into --out, from the finished runs in this folder; "
                       "records of other cells, epochs and seeds that are in the file stay")
+    what.add_argument("--finals", type=Path, metavar="FOLDER",
+                      help="choose the mixture of Table 1 by runs of full length on 50,000 images in folders of this "
+                      "one, train the best again on all, and write mnist_finals.json into --out")
     what.add_argument("--moonshot", type=Path, metavar="FOLDER",
                       help="train recipes of a low temperature on 50,000 images in folders of this one, the best again "
                       "on all, and write mnist_moonshot.json into --out")
@@ -61,9 +64,12 @@ def run_mnist(options):
                                     hidden=options.hidden or 400, seed=options.seed or 0, data_dir=options.data_dir):
             print(f"validation error {trial['error_mean_network']:.2f} %  {json.dumps(trial['point'])}")
     elif options.table1:
-        mnist_table.run(options.table1, mnist_table.plan(options.search), jobs=options.jobs, data_dir=options.data_dir)
+        cells = mnist_table.plan(options.search, results.read(options.out, "mnist_finals"))
+        mnist_table.run(options.table1, cells, jobs=options.jobs, data_dir=options.data_dir)
+    elif options.finals:
+        return _contest("finals", options.finals, options)
     elif options.moonshot:
-        return _moonshot(options)
+        return _contest("moonshot", options.moonshot, options)
     elif options.collect:
         _collect(options.collect, options.search, results.writable_folder(options.out))
     else:
@@ -89,16 +95,17 @@ def _one(options):
     return 0
 
 
-def _moonshot(options):
-    """Choose among recipes of low temperature, and write what the best gives."""
+def _contest(name, folder, options):
+    """Choose among the candidates of a contest, and write what the best gives."""
     out = results.writable_folder(options.out)
-    changed = {name: getattr(options, name) for name in ("hidden", "epochs", "temperature", "seed")}
-    cells = mnist_moonshot.candidates(**{name: value for name, value in changed.items() if value is not None})
-    found = mnist_moonshot.run(options.moonshot, cells, data_dir=options.data_dir, threads=options.threads)
+    changed = {setting: getattr(options, setting) for setting in ("hidden", "epochs", "temperature", "seed")}
+    cells = mnist_finals.candidates(
+        name, **{setting: value for setting, value in changed.items() if value is not None})
+    found = mnist_finals.run(folder, cells, data_dir=options.data_dir, threads=options.threads)
     if found is None:
         print("stopped; the same command goes on")
         return 1
-    results.write_text(out / "mnist_moonshot.json", json.dumps(found, indent=1) + "\n")
+    results.write_text(out / f"mnist_{name}.json", json.dumps(found, indent=1) + "\n")
     print(f"{found['chosen']}: test error {found['result']['test_error_mean_network']:.2f} %")
     return 0
 
@@ -107,7 +114,8 @@ def _collect(folder, search, out):
     """Write Table 1, and draw Figure 2, from the finished runs."""
     from bbbnp import plots_paper
     chosen = {**(results.read(out, "mnist_search") or {}), **mnist_table.searches(search)}
-    records = mnist_table.collect(folder, chosen, results.read(out, "mnist_table1") or ())
+    records = mnist_table.collect(
+        folder, chosen, results.read(out, "mnist_table1") or (), results.read(out, "mnist_finals"))
     if not records:
         raise ValueError(f"{folder} holds no finished run on all training images: make some with --table1 or --run")
     print(mnist_table.table(records))

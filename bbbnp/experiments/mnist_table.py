@@ -1,8 +1,8 @@
-"""Table 1 (Blundell et al. 2015): every cell trained with the settings that the search chose, and what came out.
+"""Table 1 (Blundell et al. 2015): every cell trained with settings chosen on validation data, and what came out.
 
-The settings of a method are those that `mnist_grid` chose on validation data at 400 units, for all three widths; the
-numbers of epochs and seeds were fixed beforehand, by the time a run takes. Each run trains on all 60,000 images, and
-its test error is that of its last epoch.
+The settings of a method are those that `mnist_grid`, or `mnist_finals` in runs of full length, chose on validation data
+at 400 units, for all three widths; the numbers of seeds, and of epochs where the finals did not choose them, were fixed
+beforehand, by the time a run takes. Each run trains on all 60,000 images, and its test error is that of its last epoch.
 """
 
 import contextlib
@@ -14,21 +14,31 @@ from tqdm import tqdm
 from bbbnp import paper
 from bbbnp.experiments import mnist, mnist_grid, pool, results
 
-EPOCHS = {400: 80, 800: 30, 1200: 30}
+WIDTHS, EPOCHS = (1200, 800, 400), 80
 SEEDS = {("mixture", 400): 5}  # other cells have one
+SELECTED_ON = {
+    "finals": "validation, 10,000 of the training images, at 400 units, by runs of full length",
+    "search": "validation, 10,000 of the training images, at 400 units", "nobody": "nothing: the settings were given"}
 
 
-def plan(search, epochs=None):
-    """Settings of every run, by the name of its folder, the longest first."""
-    epochs = epochs or EPOCHS
+def plan(search, finals=None):
+    """Settings of every run, by the name of its folder, the longest first; `finals` as `mnist_finals.run` returns."""
     cells = {}
-    for hidden in sorted(epochs, reverse=True):
+    for hidden in WIDTHS:
         for method in reversed(mnist.METHODS):
-            best = mnist_grid.summary(search, method)["best"]["point"]
+            if finals and finals["result"]["method"] == method:
+                best = _point_of(finals)
+            else:
+                best = {"epochs": EPOCHS, **mnist_grid.summary(search, method)["best"]["point"]}
             for seed in range(SEEDS.get((method, hidden), 1)):
-                cells[f"{method}_{hidden}_{seed}"] = mnist.settings_of(
-                    method, hidden=hidden, seed=seed, epochs=epochs[hidden], **best)
+                cells[f"{method}_{hidden}_{seed}"] = mnist.settings_of(method, hidden=hidden, seed=seed, **best)
     return cells
+
+
+def _point_of(finals):
+    """What the finals chose, whatever the width and the seed."""
+    settings = finals["result"]["settings"]
+    return {name: value for name, value in settings.items() if name not in ("method", "hidden", "seed", "held_out")}
 
 
 def run(folder, cells, *, jobs=2, data_dir=None, progress=None):
@@ -47,37 +57,45 @@ def searches(folder):
     return found
 
 
-def collect(folder, chosen=(), earlier=()):
+def _chosen_by(record, chosen, finals):
+    """Who chose the settings of a record, a key of SELECTED_ON."""
+    settings, method = record["settings"].items(), record["method"]
+    if finals and finals["result"]["method"] == method and _point_of(finals).items() <= settings:
+        return "finals"
+    return "search" if method in chosen and chosen[method]["best"]["point"].items() <= settings else "nobody"
+
+
+def collect(folder, chosen=(), earlier=(), finals=None):
     """Records of all finished runs on all the training images in folders of `folder`, sorted.
 
-    `chosen` is what `searches` returns: a record says whether its settings are those that the search chose. `earlier`
-    are records of runs whose folders may be gone: they stay, but where the folder has the same cell, epochs and seed.
+    `chosen` is what `searches` returns, `finals` what `mnist_finals.run` does: a record says who chose its settings.
+    `earlier` are records of runs whose folders may be gone: they stay, but where the folder has the same cell, epochs,
+    chooser and seed.
     """
     records = []
     for path in sorted(Path(folder).glob("*/result.json")):
         record = json.loads(path.read_text())
         if record["settings"]["held_out"]:
             continue
-        point = chosen[record["method"]]["best"]["point"] if record["method"] in chosen else None
-        of_search = point is not None and point.items() <= record["settings"].items()
-        record["selected_on"] = ("validation, 10,000 of the training images, at 400 units" if of_search
-                                 else "nothing: the settings were given")
         record["curve"] = [json.loads(line) for line in (path.parent / "log.jsonl").read_text().splitlines()]
         records.append(record)
+    for record in (*records, *earlier):
+        record["chosen_by"] = _chosen_by(record, chosen, finals)
+        record["selected_on"] = SELECTED_ON[record["chosen_by"]]
     there = [_cell(record) for record in records]
     records += [record for record in earlier if _cell(record) not in there]
-    return sorted(records, key=lambda r: (list(mnist.METHODS).index(r["method"]), r["hidden"], r["epochs"], r["seed"]))
+    return sorted(records, key=lambda r: (list(mnist.METHODS).index(r["method"]), *_cell(r)[1:]))
 
 
 def _cell(record):
-    return record["method"], record["hidden"], record["epochs"], record["seed"]
+    return record["method"], record["hidden"], record["epochs"], record["chosen_by"], record["seed"]
 
 
 def cells_of(records):
-    """Records by (method, hidden, epochs)."""
+    """Records by (method, hidden, epochs, who chose the settings)."""
     cells = {}
     for record in records:
-        cells.setdefault(_cell(record)[:3], []).append(record)
+        cells.setdefault(_cell(record)[:4], []).append(record)
     return cells
 
 
@@ -88,10 +106,11 @@ def spread(records, name):
 
 def table(records):
     """Errors beside the paper's, as text."""
-    lines = [f"{'method':10}{'hidden':>7}{'seeds':>6}{'epochs':>7}{'mean network %':>18}{'averaged %':>18}{'paper':>9}"]
-    for (method, hidden, epochs), of_cell in cells_of(records).items():
+    lines = [f"{'method':10}{'hidden':>7}{'seeds':>6}{'epochs':>7}{'chosen by':>10}{'mean network %':>18}"
+             f"{'averaged %':>18}{'paper':>9}"]
+    for (method, hidden, epochs, by), of_cell in cells_of(records).items():
         cells = [results.mean_text((record[name] for record in of_cell), 2, "+-")
                  for name in ("test_error_mean_network", "test_error_averaged")]
-        lines.append(f"{method:10}{hidden:7}{len(of_cell):6}{epochs:7}" + f"{cells[0]:>18}{cells[1]:>18}"
+        lines.append(f"{method:10}{hidden:7}{len(of_cell):6}{epochs:7}{by:>10}{cells[0]:>18}{cells[1]:>18}"
                      f"{paper.table_1(method, hidden):9.2f}")
     return "\n".join(lines)

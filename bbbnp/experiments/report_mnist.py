@@ -29,7 +29,8 @@ def _settings(record):
     if record["method"] in ("sgd", "dropout"):
         return text
     prior = prior_text(s, record["method"] == "gaussian")
-    return f"{text}, {prior}, {s['minibatch_weights']} minibatch weights, {s['draws']} draw(s) a step"
+    return (f"{text}, {prior}, {s['minibatch_weights']} minibatch weights, {s['draws']} draw(s) a step, noise in "
+            f"{s['weight_noise']}, rho from {s['rho_init']:g}")
 
 
 def table1(results):
@@ -39,22 +40,23 @@ def table1(results):
         return ""
     cells = cells_of(records)
     text = ["**Table 1**, MNIST test error in percent, two hidden layers", "",
-            "| method | units | seeds | epochs | mean network | averaged draws | paper | NLL | ECE |",
-            "|---|---|---|---|---|---|---|---|---|"]
-    for (method, hidden, epochs), of in cells.items():
+            "| method | units | seeds | epochs | chosen by | mean network | averaged draws | paper | NLL | ECE |",
+            "|---|---|---|---|---|---|---|---|---|---|"]
+    for (method, hidden, epochs, by), of in cells.items():
         errors = " | ".join(_percent(of, f"test_error_{which}") for which in ("mean_network", "averaged"))
-        text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {epochs} | {errors} | "
+        text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {epochs} | {by} | {errors} | "
                     f"{paper.table_1(method, hidden):.2f} | {spread(of, 'test_nll')[0]:.4f} | "
                     f"{spread(of, 'test_ece')[0]:.4f} |")
-    first = {of[0]["method"]: of[0] for of in cells.values()}
-    chosen = "; ".join(f"{NAMES[method]}: {_settings(record)}" for method, record in first.items())
-    by_name = [f"{NAMES[method]} by {record['settings']['optimizer']}" for method, record in first.items()
+    first = {(method, by): of[0] for (method, _, _, by), of in cells.items()}
+    chosen = "; ".join(f"{NAMES[method]}, {by}: {_settings(record)}" for (method, by), record in first.items())
+    where = "; ".join(f"{by}: {text}" for by, text in {r["chosen_by"]: r["selected_on"] for r in records}.items())
+    by_name = [f"{NAMES[method]} by {record['settings']['optimizer']}" for (method, _), record in first.items()
                if method in ("sgd", "dropout") and record["settings"]["optimizer"] != "sgd"]
     hours = sum(record["wall_time_s"] for record in records) / 3600
     text += ["", *([f"Ordinary networks have the paper's names, but the search chose another optimiser: "
                     f"{', '.join(by_name)}.", ""] if by_name else []),
-             f"Settings chosen on {records[0]['selected_on']}. {chosen}. Trained on all 60,000 images for as many "
-             "epochs as there was time for, fixed before each run (the paper's Figure 2 shows 600). "
+             f"Settings were chosen on ({where}). {chosen}. Trained on all 60,000 images; but for the finals, for as "
+             "many epochs as there was time for, fixed before each run (the paper's Figure 2 shows 600). "
              f"NLL and ECE are those of {max(r['draws'] for r in records)} averaged draws, ± the standard error over "
              f"seeds; {hours:.1f} hours by the clock, pauses and other work included ([all numbers]"
              f"(pictures/mnist_table1.json), {records[0]['machine']}).", "", comment(cells)]
@@ -62,14 +64,47 @@ def table1(results):
 
 
 def comment(cells):
-    """What Table 1 says, cell by cell: where our mean network is below the paper's row, and where it is not."""
+    """What Table 1 says, cell by cell: where our mean network is at or below the paper's row, and where it is not."""
     better, worse = [], []
-    for (method, hidden, epochs), of in cells.items():
+    for (method, hidden, epochs, _), of in cells.items():
         there, ours = paper.table_1(method, hidden), spread(of, "test_error_mean_network")[0]
         (better if ours <= there else worse).append(
             f"{NAMES[method]} at {hidden}, {epochs} epochs ({ours:.2f} against {there:.2f})")
-    return (f"The mean network, by which the search ranked, is at or below the paper's number: "
+    return (f"The mean network, by which settings were ranked, is at or below the paper's number: "
             f"{'; '.join(better) or 'nowhere'}. Above it: {'; '.join(worse) or 'nowhere'}.")
+
+
+def _candidates(records, head):
+    """A table of the candidates of a contest, by their validation errors; `head` are further columns, by a setting."""
+    text = [f"| recipe | {' | '.join(head)} | mean network | averaged draws | NLL |", "|---" * (4 + len(head)) + "|"]
+    return text + [
+        f"| {name} | {' | '.join(value(r) for value in head.values())} | {r['validation_error_mean_network']:.2f} | "
+        f"{r['validation_error_averaged']:.2f} | {r['validation_nll']:.4f} |" for name, r in records.items()]
+
+
+def _result(found, path):
+    """What the best candidate of a contest gives on the test images, and what all of it took."""
+    record = found["result"]
+    runs = [*found["candidates"].values(), record]
+    return (f"The lowest, \"{found['chosen']}\", trained again on all 60,000 images: test error "
+            f"{record['test_error_mean_network']:.2f} % of the mean network, {record['test_error_averaged']:.2f} % of "
+            f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. All runs "
+            f"together took {sum(r['wall_time_s'] for r in runs) / 60:.0f} minutes, pauses and other work included "
+            f"([all numbers](pictures/{path}.json), {record['machine']}).")
+
+
+def finals(results):
+    """How the mixture's settings were chosen by runs of full length, as Markdown."""
+    found = read(results, "mnist_finals")
+    if not found:
+        return ""
+    s = found["result"]["settings"]
+    return "\n".join([
+        f"**Finals of the mixture**: {s['hidden']} units, seed {s['seed']}, {s['minibatch_weights']} minibatch weights, "
+        "T = 1, validation error in percent", "", *_candidates(found["candidates"], {
+            "prior": lambda r: prior_text(r["settings"], False), "rho from": lambda r: f"{r['settings']['rho_init']:g}",
+            "noise in": lambda r: r["settings"]["weight_noise"], "draws": lambda r: str(r["settings"]["draws"]),
+            "epochs": lambda r: str(r["epochs"])}), "", _result(found, "mnist_finals")])
 
 
 def moonshot(results):
@@ -77,21 +112,14 @@ def moonshot(results):
     found = read(results, "mnist_moonshot")
     if not found:
         return ""
-    records, record = found["candidates"], found["result"]
-    s = record["settings"]
-    text = [f"**Low temperature**: {s['hidden']} units, {s['epochs']} epochs, T = {s['temperature']:g}, seed "
-            f"{s['seed']}, validation error in percent", "",
-            "| recipe | prior | noise in | mean network | averaged draws | NLL |", "|---|---|---|---|---|---|"]
-    text += [f"| {name} | {prior_text(r['settings'], r['method'] == 'gaussian')} | {r['settings']['weight_noise']} | "
-             f"{r['validation_error_mean_network']:.2f} | {r['validation_error_averaged']:.2f} | "
-             f"{r['validation_nll']:.4f} |" for name, r in records.items()]
-    return "\n".join([*text, "", (
-        f"The lowest, \"{found['chosen']}\", trained again on all 60,000 images: test error "
-        f"{record['test_error_mean_network']:.2f} % of the mean network, {record['test_error_averaged']:.2f} % of "
-        f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. This network "
-        f"targets $P(\\mathcal{{D}} \\mid w)^{{{1 / s['temperature']:g}}} P(w)$, not the posterior. All runs together "
-        f"took {sum(r['wall_time_s'] for r in (*records.values(), record)) / 60:.0f} minutes "
-        f"([all numbers](pictures/mnist_moonshot.json), {record['machine']}).")])
+    s = found["result"]["settings"]
+    return "\n".join([
+        f"**Low temperature**: {s['hidden']} units, {s['epochs']} epochs, T = {s['temperature']:g}, seed {s['seed']}, "
+        "validation error in percent", "", *_candidates(found["candidates"], {
+            "prior": lambda r: prior_text(r["settings"], r["method"] == "gaussian"),
+            "noise in": lambda r: r["settings"]["weight_noise"]}), "", (
+            f"{_result(found, 'mnist_moonshot')} This network targets "
+            f"$P(\\mathcal{{D}} \\mid w)^{{{1 / s['temperature']:g}}} P(w)$, not the posterior.")])
 
 
 def uncertainty(results):
@@ -162,4 +190,4 @@ def deviations(weights):
         f"{'; '.join(ratios)}.")] if found else []
 
 
-PARTS = table1, moonshot, table2, uncertainty, questions  # each fills the part of its name
+PARTS = finals, table1, moonshot, table2, uncertainty, questions  # each fills the part of its name

@@ -7,6 +7,7 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bbbnp.architecture import TILE
 from bbbnp.experiments.bench import BATCH, CLASSES, INPUTS, PRIORS, Trainer, in_turn, spread
 from bbbnp.kernels import elbo, optimizer
 from bbbnp.kernels._jit import kernel
@@ -18,9 +19,9 @@ SCALES = ((0.5, 1.0), (0.5, math.exp(-6)))  # of the default prior, for `libm_st
 STEPS = (
     ("libm", "one loop over the weights, exp and log from libm, normals from a generator with a state"),
     ("vectorised", "passes over whole vectors, with functions that become vector instructions"),
-    ("tiled", "the passes of 8,192 weights after one another, while they are in the cache"),
+    ("tiled", f"the passes of {TILE:,} weights after one another, while they are in the cache"),
     ("fused", "a part of dW is used for the update before it leaves the cache"),
-    ("threaded", "tiles, blocks of rows and parts of dW given to all threads"))
+    ("threaded", "tiles, columns of the layers and parts of dW given to all threads"))
 
 
 @kernel
@@ -60,7 +61,7 @@ def libm_step(theta, moments, dw, network, x, y, ws):
 def contestants(widths):
     """The five, as functions of a number of steps, and the number of steps one call of the last three takes."""
     prior, threads = PRIORS["mixture"], numba.config.NUMBA_NUM_THREADS
-    tiled = Trainer(widths, prior, threads=1, block=BATCH, unit=1 << 40)
+    tiled = Trainer(widths, prior, threads=1, block=BATCH, columns=1 << 40, unit=1 << 40)
     fused, threaded = (Trainer(widths, prior, threads=count) for count in (1, threads))
     problem, theta, size = tiled.problem, tiled.state.theta.copy(), tiled.size
     x, y, ws = problem.data.batch_x, problem.data.batch_y, problem.ws

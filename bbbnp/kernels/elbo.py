@@ -22,7 +22,7 @@ from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.placement import draw_weights, placed_backward, placed_forward, spread_backward, spread_gradient
 from bbbnp.kernels.posterior import (
-    log_posterior_backward, logistic, reparameterize_backward, softplus_and_slope)
+    log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, softplus)
 from bbbnp.kernels.prior import mixture_score
 from bbbnp.kernels.pruning import finite, leave_pruned
 
@@ -86,7 +86,7 @@ class Workspace(NamedTuple):
 
     w, eps (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example; for noise that is not in
     the weights (see `placement`, empty otherwise) spread (P,), and flat second_inputs and slopes. The fused step has
-    pieces of `tile` weights (a multiple of four), `rows` examples, about `columns` columns, and units of dW: a row of `units`, (depth, k, k_end,
+    pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end,
     start), is W[k:k_end] of the layer that begins at `start`, and its bias if k_end is the last. `parts` and
     `dlog_noise` have a row for every piece's sums.
     """
@@ -135,8 +135,7 @@ def short_gradient(g, rho, eps, kl_weight):
 
     r(rho) = d log sigma/d rho, so the bracket is the gradient in log sigma; E12 has eps g s(rho), and s = r sigma.
     """
-    sigma, r = softplus_and_slope(rho)
-    return g, r * (sigma * eps * g - kl_weight)  # E13
+    return g, log_softplus_backward(rho) * (softplus(rho) * eps * g - kl_weight)  # E13
 
 
 @kernel(inline=True)
@@ -161,8 +160,8 @@ def path_gradient(g, rho, eps, kl_weight):
     What is left out, kl_weight (eps/sigma, (eps^2 - 1) r(rho)), is zero on average. Where q is the posterior itself,
     what stays is zero in every draw ("sticking the landing", Roeder, Wu and Duvenaud 2017).
     """
-    sigma, r = softplus_and_slope(rho)
-    return g - kl_weight * eps / sigma, r * eps * (sigma * g - kl_weight * eps)  # E24
+    sigma = softplus(rho)
+    return g - kl_weight * eps / sigma, log_softplus_backward(rho) * eps * (sigma * g - kl_weight * eps)  # E24
 
 
 @kernel

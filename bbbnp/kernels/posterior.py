@@ -18,11 +18,10 @@ from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_m
 
 
 @kernel(inline=True)
-def _parts(rho):
-    """sigma, m and e of the table above; who needs two of them asks once, or the compiler computes them twice."""
-    e = exp_minus(abs(rho))
+def _mantissa(rho, e):
+    """softplus(rho) exp(-min(rho, 0)), given e = exp_minus(abs(rho)): between log 2 and max(1, rho + log 2)."""
     ratio = log1p_ratio(e)
-    return max(rho, ZERO) + e * ratio, ratio if rho < ZERO else rho + e * ratio, e
+    return ratio if rho < ZERO else rho + e * ratio
 
 
 @kernel(inline=True)
@@ -31,7 +30,8 @@ def softplus(rho):
 
     sigma = log(1 + exp(rho)) = max(rho, 0) + log(1 + exp(-|rho|))
     """
-    return _parts(rho)[0]  # E3
+    e = exp_minus(abs(rho))
+    return max(rho, ZERO) + e * log1p_ratio(e)  # E3
 
 
 @kernel(inline=True)
@@ -68,7 +68,7 @@ def log_softplus(rho):
 
     log sigma = min(rho, 0) + log m
     """
-    return min(rho, ZERO) + log(_parts(rho)[1])
+    return min(rho, ZERO) + log(_mantissa(rho, exp_minus(abs(rho))))
 
 
 @kernel(inline=True)
@@ -77,14 +77,8 @@ def log_softplus_backward(rho):
 
     r(rho) = d log sigma/d rho = s(rho)/sigma
     """
-    return softplus_and_slope(rho)[1]
-
-
-@kernel(inline=True)
-def softplus_and_slope(rho):
-    """sigma, and r(rho) = d log sigma/d rho, of one exponential (E3)."""
-    sigma, m, e = _parts(rho)
-    return sigma, ONE / ((ONE + e) * m)
+    e = exp_minus(abs(rho))
+    return ONE / ((ONE + e) * _mantissa(rho, e))
 
 
 @kernel(inline=True)
@@ -109,8 +103,9 @@ def reparameterize_backward(dw, rho, eps):
 def _sample_strip(w, m, mu, rho, eps):
     """w = mu + sigma*eps (E4) and m = exp(log sigma - min(rho, 0)), which share an exponential; all (P,)."""
     for j in range(w.size):
-        sigma, m[j], _ = _parts(rho[j])
-        w[j] = mu[j] + sigma * eps[j]  # E4
+        r = rho[j]  # w might lie over rho, for all the compiler knows, and the exponential would be computed twice
+        w[j] = reparameterize(mu[j], r, eps[j])
+        m[j] = _mantissa(r, exp_minus(abs(r)))
 
 
 @kernel(reorder=True)
