@@ -10,7 +10,8 @@ from bbbnp.experiments import mnist, report_mnist
 
 def record(method="mixture", hidden=400, seed=0, mean=1.30, averaged=1.40, by="search"):
     return {"method": method, "hidden": hidden, "seed": seed, "epochs": 7, "settings": mnist.settings_of(method),
-            "chosen_by": by, "selected_on": "validation", "test_error_mean_network": mean, "test_error_averaged": averaged, "draws": 50,
+            "chosen_by": by, "selected_on": "validation", "test_error_mean_network": mean,
+            "test_error_averaged": averaged, "draws": 50,
             "test_nll": 0.05, "test_ece": 0.004, "wall_time_s": 1800.0, "machine": "a machine"}
 
 

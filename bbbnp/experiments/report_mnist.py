@@ -100,8 +100,8 @@ def finals(results):
         return ""
     s = found["result"]["settings"]
     return "\n".join([
-        f"**Finals of the mixture**: {s['hidden']} units, seed {s['seed']}, {s['minibatch_weights']} minibatch weights, "
-        "T = 1, validation error in percent", "", *_candidates(found["candidates"], {
+        f"**Finals of the mixture**: {s['hidden']} units, {s['minibatch_weights']} minibatch weights, T = 1, seed "
+        f"{s['seed']}, validation error in percent", "", *_candidates(found["candidates"], {
             "prior": lambda r: prior_text(r["settings"], False), "rho from": lambda r: f"{r['settings']['rho_init']:g}",
             "noise in": lambda r: r["settings"]["weight_noise"], "draws": lambda r: str(r["settings"]["draws"]),
             "epochs": lambda r: str(r["epochs"])}), "", _result(found, "mnist_finals")])

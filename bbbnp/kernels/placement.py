@@ -149,7 +149,7 @@ def noisy_output(y, v, widths, depth, first, draw):
 
 @kernel
 def placed_input(ws, network, x, depth, first, last, draw):
-    """What layer `depth` is given beside h, for the examples first .. last - 1: h' (E16, E22), or z h in its place (E25).
+    """What layer `depth` is given beside h, for the examples first .. last - 1: h' (E16, E22), or z h for it (E25).
 
     Fills `ws.second_inputs`; where the noise is in the weights there is nothing to do.
     """

@@ -30,7 +30,7 @@ def _order(a):  # pragma: no cover
 
 @overload(product, jit_options=OPTIONS)
 def _product(c, a, b):  # pragma: no cover
-    # BLAS has columns entry beside entry, and takes the rows of a matrix for the columns of its transpose: c^T = b^T a^T
+    # BLAS has columns entry beside entry, and takes rows for the columns of the transposed matrix: c^T = b^T a^T
     pointer, number = types.CPointer(c.dtype), types.intp
     gemm = types.ExternalFunction("numba_xxgemm", types.intc(
         types.char, types.char, types.char, number, number, number, pointer, pointer, number, pointer, number, pointer,
