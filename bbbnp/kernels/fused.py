@@ -83,7 +83,7 @@ def forward_columns(c, depth, state, network, x, ws):
 
 @kernel
 def forward_rows(i, depth, state, network, objective, x, y, ws, draw):
-    """Block `i` of the examples on the way to layer `depth`; after the last, to the gradient of its outputs (E8, E9)."""
+    """Block `i` of the examples up to layer `depth`; after the last, to the gradient of its outputs (E8, E9)."""
     rows, first = x.shape[0], i * ws.rows
     last = min(first + ws.rows, rows)
     if depth > 0:
