@@ -94,7 +94,7 @@ class Architecture:
         """
         large = self.size * rows >= LARGE
         block = block or (BLOCK if large else rows)
-        columns = columns or (COLUMNS if large else max(self.widths))
+        columns = columns or (min(COLUMNS, max(self.widths[1:]) // 2) if large else max(self.widths))
         units, start = [], 0
         for depth, (k, n) in enumerate(zip(self.widths, self.widths[1:])):
             count = min(k, 2 * max(1, round(k * n / unit / 2))) if k * n > unit / 2 else 1

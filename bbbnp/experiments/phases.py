@@ -7,7 +7,8 @@ from threadpoolctl import threadpool_limits
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.fused import (
-    State, backward_columns, backward_rows, column_pieces, draw_tile, forward_columns, forward_rows, unit_weights)
+    State, backward_columns, backward_rows, column_pieces, draw_tile, forward_columns, forward_rows, unit_weights,
+    unpack)
 
 
 def _draw(times, pieces, state, prior, objective, ws):
@@ -18,17 +19,18 @@ def _draw(times, pieces, state, prior, objective, ws):
 
 
 def _rows(times, pieces, state, network, objective, x, y, ws):
-    layers = network.widths.size - 1
+    layers, (mu, _, log_noise) = network.widths.size - 1, unpack(state.theta, ws.w.size)
     for step in range(times):
         draw = Draw(*draw_of(objective, 0, step, 0))
         for depth in range(layers + 1):
-            for r in prange(pieces):
-                forward_rows(np.int64(r), depth, state, network, objective, x, y, ws, draw)
+            blocks = pieces if depth > 0 or ws.second_inputs.size > 0 else 0  # x as it is needs no preparing
+            for r in prange(blocks):
+                forward_rows(np.int64(r), depth, log_noise, network, objective.likelihood, x, y, ws, draw)
             for c in prange(column_pieces(network, depth + 1, ws.columns)):
-                forward_columns(np.int64(c), depth, state, network, x, ws)
+                forward_columns(np.int64(c), depth, mu, network, x, ws)
         for depth in range(layers - 1, 0, -1):
             for c in prange(column_pieces(network, depth, ws.columns)):
-                backward_columns(np.int64(c), depth, state, network, x.shape[0], ws, draw)
+                backward_columns(np.int64(c), depth, mu, network, x.shape[0], ws, draw)
             for r in prange(pieces):
                 backward_rows(np.int64(r), depth, network, x.shape[0], ws, draw)
 

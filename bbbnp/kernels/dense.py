@@ -28,7 +28,7 @@ def layer(flat, start, k, n):
     return flat[start:stop].reshape(k, n), flat[stop:stop + n]
 
 
-@kernel
+@kernel(inline=True)
 def layer_weights(flat, network, depth):
     """Views of W and b of layer `depth`, from 0, in a flat vector."""
     start = 0
@@ -51,13 +51,21 @@ def dense_forward(y, x, w, b):
 
     Shapes: y (B, N), x (B, K), w (K, N), b (N,).
     """
-    product(y, x, w)  # E10
+    dense_columns(y, x, w, b, 0, b.size)
+
+
+@kernel(inline=True)
+def dense_columns(y, x, w, b, start, stop):
+    """Columns start .. stop - 1 of y = x W + b (E10)."""
+    product(y[:, start:stop], x, w[:, start:stop])  # E10
+    bias = b[start:stop]
     for i in range(y.shape[0]):
-        for j in range(y.shape[1]):
-            y[i, j] += b[j]
+        row = y[i][start:stop]  # indices that might be negative do not become vectors
+        for j in range(row.size):
+            row[j] += bias[j]
 
 
-@kernel
+@kernel(inline=True)
 def dense_backward_input(dx, dy, w):
     """Gradient of y = x W + b in x (E10).
 
@@ -125,7 +133,7 @@ def network_backward(doutputs, network, w, outputs, rows, first, last):
         activation_backward(dh, block(outputs, done - rows * k, rows, k)[first:last], network.activation)  # h = f(z)
 
 
-@kernel
+@kernel(inline=True)
 def layer_input(network, x, outputs, depth):
     """What layer `depth`, from 0, was given: x, or the outputs of the layer before, shape (B, K)."""
     if depth == 0:
@@ -133,10 +141,13 @@ def layer_input(network, x, outputs, depth):
     return layer_output(network, outputs, depth - 1, x.shape[0])
 
 
-@kernel
+@kernel(inline=True)
 def layer_output(network, outputs, depth, rows):
     """What layer `depth`, from 0, gave, or the gradient in it: the (B, N) matrix at its place in a flat workspace."""
-    return block(outputs, rows * network.widths[1:depth + 1].sum(), rows, network.widths[depth + 1])
+    start = 0
+    for i in range(depth):
+        start += rows * network.widths[i + 1]
+    return block(outputs, start, rows, network.widths[depth + 1])
 
 
 @kernel

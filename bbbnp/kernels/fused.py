@@ -49,13 +49,13 @@ class Stage(NamedTuple):
     averaged: int
 
 
-@kernel
+@kernel(inline=True)
 def unpack(theta, size):
     """Views of mu, rho (P = `size` entries each) and log_noise in one vector."""
     return Parameters(theta[:size], theta[size:2 * size], theta[2 * size:])
 
 
-@kernel
+@kernel(inline=True)
 def piece_of(theta, ws, start, stop):
     """The stretch start .. stop - 1 of mu, rho and a draw's vectors."""
     parameters = unpack(theta, ws.w.size)
@@ -74,15 +74,14 @@ def draw_tile(t, state, prior, objective, ws, draw):
     ws.parts[t, 0], ws.parts[t, 1] = draw_weights(piece, prior, objective, draw, start)
 
 
-@kernel
-def forward_columns(c, depth, state, network, x, ws):
+@kernel(inline=True)
+def forward_columns(c, depth, mu, network, x, ws):
     """Piece `c` of the columns that layer `depth` gives, before their noise (E10, E16, E22, E25)."""
-    placed_sums(ws, network, unpack(state.theta, ws.w.size).mu, x, depth, (0, x.shape[0]),
-                columns_of(c, network, depth + 1, ws.columns))
+    placed_sums(ws, network, mu, x, depth, (0, x.shape[0]), columns_of(c, network, depth + 1, ws.columns))
 
 
-@kernel
-def forward_rows(i, depth, state, network, objective, x, y, ws, draw):
+@kernel(inline=True)
+def forward_rows(i, depth, log_noise, network, likelihood, x, y, ws, draw):
     """Block `i` of the examples up to layer `depth`; after the last, to the gradient of its outputs (E8, E9)."""
     rows, first = x.shape[0], i * ws.rows
     last = min(first + ws.rows, rows)
@@ -91,29 +90,28 @@ def forward_rows(i, depth, state, network, objective, x, y, ws, draw):
     if depth < network.widths.size - 1:
         placed_input(ws, network, x, depth, first, last, draw)
         return
-    log_noise, out = unpack(state.theta, ws.w.size).log_noise, layer_output(network, ws.outputs, depth - 1, rows)
-    ws.parts[i, 2] = log_likelihood(
-        ws.log_lik[first:last], objective.likelihood, out[first:last], y[first:last], log_noise)
-    dout, ws.dlog_noise[i] = layer_output(network, ws.doutputs, depth - 1, rows), 0
-    log_likelihood_backward(
-        dout[first:last], ws.dlog_noise[i], objective.likelihood, out[first:last], y[first:last], log_noise)
+    out = layer_output(network, ws.outputs, depth - 1, rows)[first:last]
+    dout = layer_output(network, ws.doutputs, depth - 1, rows)[first:last]
+    ws.parts[i, 2] = log_likelihood(ws.log_lik[first:last], likelihood, out, y[first:last], log_noise)
+    ws.dlog_noise[i] = 0
+    log_likelihood_backward(dout, ws.dlog_noise[i], likelihood, out, y[first:last], log_noise)
     placed_slopes(ws, network, rows, depth - 1, first, last)
 
 
-@kernel
-def backward_columns(c, depth, state, network, rows, ws, draw):
+@kernel(inline=True)
+def backward_columns(c, depth, mu, network, rows, ws, draw):
     """Piece `c` of the columns of the gradient in what layer `depth` was given (E10, E16, E22)."""
-    placed_sums_backward(ws, network, unpack(state.theta, ws.w.size).mu, rows, depth, (0, rows),
-                         columns_of(c, network, depth, ws.columns), draw)
+    placed_sums_backward(
+        ws, network, mu, rows, depth, (0, rows), columns_of(c, network, depth, ws.columns), draw)
 
 
-@kernel
+@kernel(inline=True)
 def backward_rows(i, depth, network, rows, ws, draw):
     """Block `i` of the examples on the way back through the input of layer `depth` (E11, E25)."""
     placed_input_backward(ws, network, rows, depth, i * ws.rows, min((i + 1) * ws.rows, rows), draw)
 
 
-@kernel
+@kernel(inline=True)
 def column_pieces(network, depth, columns):
     """Into how many pieces the units at boundary `depth`, 0 for inputs, are cut: none where there is no such boundary.
 
@@ -125,14 +123,14 @@ def column_pieces(network, depth, columns):
     return 1 if n <= columns else min(n, 2 * max(1, (n + columns) // (2 * columns)))
 
 
-@kernel
+@kernel(inline=True)
 def columns_of(c, network, depth, columns):
     """Where piece `c` of the units at boundary `depth` begins and ends."""
     n, pieces = network.widths[depth], column_pieces(network, depth, columns)
     return c * n // pieces, (c + 1) * n // pieces
 
 
-@kernel
+@kernel(inline=True)
 def column_sum(parts, column, pieces):
     """Sum of what the pieces left in a column, in their order; `parts.sum()` would be split over threads."""
     total = 0.0
@@ -159,7 +157,7 @@ def unit_weights(u, network, x, ws):
     return start + k * n, products
 
 
-@kernel
+@kernel(inline=True)
 def unit_product(dw, dy, h, k, k_end):
     """Fill `dw` with the rows k .. k_end - 1 of h^T dy, flat, and with the bias's gradient where it has room (E10)."""
     n = dy.shape[1]
@@ -169,7 +167,7 @@ def unit_product(dw, dy, h, k, k_end):
         dense_backward_bias(dw[dw.size - n:], dy)
 
 
-@kernel
+@kernel(inline=True)
 def update_part(a, b, dtheta, state, optimizer, stage):
     """The optimiser, and the average of iterates where it has begun, on theta[a:b] (E17)."""
     theta = state.theta[a:b]

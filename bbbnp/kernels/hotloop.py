@@ -15,7 +15,7 @@ from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
     Stage, backward_columns, backward_rows, column_pieces, column_sum, draw_tile, finish_noise, finish_weights,
-    forward_columns, forward_rows, unit_weights)
+    forward_columns, forward_rows, unit_weights, unpack)
 from bbbnp.kernels.noise import shuffle
 
 UPDATE, RECORD, VALUE = range(3)
@@ -80,6 +80,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
     examples, rows, draws = data.order.size, plan.batch_size, max(objective.draws, 1)
     minibatches, tiles = (examples + rows - 1) // rows, (ws.w.size + ws.tile - 1) // ws.tile
     units, part, layers = ws.units.shape[0], min(objective.draws, 1) / draws, network.widths.size - 1
+    mu, _, log_noise = unpack(state.theta, ws.w.size)
     step, epoch, i = cursor.step, cursor.epoch, cursor.batch
     log_q, log_p, log_lik = 0.0, 0.0, 0.0
     for taken in range(steps):
@@ -100,10 +101,11 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             for t in prange(tiles):
                 draw_tile(np.int64(t), state, prior, objective, ws, draw)
             for depth in range(layers + 1):
-                for r in prange(row_blocks):
-                    forward_rows(np.int64(r), depth, state, network, objective, x, y, ws, draw)
+                blocks = row_blocks if depth > 0 or ws.second_inputs.size > 0 else 0  # x as it is needs no preparing
+                for r in prange(blocks):
+                    forward_rows(np.int64(r), depth, log_noise, network, objective.likelihood, x, y, ws, draw)
                 for c in prange(column_pieces(network, depth + 1, ws.columns)):
-                    forward_columns(np.int64(c), depth, state, network, x, ws)
+                    forward_columns(np.int64(c), depth, mu, network, x, ws)
             log_q += column_sum(ws.parts, 0, tiles) / draws
             log_p += column_sum(ws.parts, 1, tiles) / draws
             log_lik += column_sum(ws.parts, 2, row_blocks) / draws
@@ -117,7 +119,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                 copy(state.good, state.theta)
             for depth in range(layers - 1, 0, -1):
                 for c in prange(column_pieces(network, depth, ws.columns)):
-                    backward_columns(np.int64(c), depth, state, network, stop - start, ws, draw)
+                    backward_columns(np.int64(c), depth, mu, network, stop - start, ws, draw)
                 for r in prange(row_blocks):
                     backward_rows(np.int64(r), depth, network, stop - start, ws, draw)
             stage = Stage(number == 0, update, step, step - plan.average_from)

@@ -20,7 +20,7 @@ from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.activation import activation_backward, activation_forward
 from bbbnp.kernels.dense import (
-    block, dense_backward_bias, dense_backward_input, dense_backward_weights, dense_forward, layer, layer_input,
+    block, dense_backward_bias, dense_backward_input, dense_backward_weights, dense_columns, layer, layer_input,
     layer_output, layer_weights)
 from bbbnp.kernels.divergence import CLOSED, kl_to_gaussian, prior_deviation
 from bbbnp.kernels.draw import DROPOUT, LOCAL, WEIGHTS, normals, unit_normals, unit_signs
@@ -119,17 +119,19 @@ def second_input(h2, h, widths, depth, first, draw):
 
 @kernel
 def second_input_backward(dh, dh2, h, widths, depth, first, a, draw):
-    """dh += dh' dh'/dh for h' = h^2 (E16) or s h (E22), columns `a`, a + 1, ... of the rows from `first` on."""
-    if draw.placement == LOCAL:
-        for i in range(h.shape[0]):
-            for j in range(h.shape[1]):
-                dh[i, j] += TWO * h[i, j] * dh2[i, j]
-    else:
-        s = np.empty(widths[depth], h.dtype)
-        for i in range(h.shape[0]):
+    """dh += dh' dh'/dh for h' = h^2 (E16) or s h (E22), all (rows, K), from row `first` on; dh' from column `a` on."""
+    s = np.empty(h.shape[1], h.dtype)
+    for i in range(dh2.shape[0]):
+        row, part = dh[i][a:], dh2[i]
+        if draw.placement == LOCAL:
+            of = h[i][a:]
+            for j in range(part.size):
+                row[j] += TWO * of[j] * part[j]
+        else:
             unit_signs(s, noise.INPUT_SIGNS, widths, depth, first + i, draw)
-            for j in range(h.shape[1]):
-                dh[i, j] += s[a + j] * dh2[i, j]
+            of = s[a:]
+            for j in range(part.size):
+                row[j] += of[j] * part[j]
 
 
 @kernel
@@ -147,7 +149,7 @@ def noisy_output(y, v, widths, depth, first, draw):
                 y[i, j], v[i, j] = flipout_output(y[i, j], v[i, j], z[j]), z[j]
 
 
-@kernel
+@kernel(inline=True)
 def placed_input(ws, network, x, depth, first, last, draw):
     """What layer `depth` is given beside h, for the examples first .. last - 1: h' (E16, E22), or z h for it (E25).
 
@@ -163,13 +165,13 @@ def placed_input(ws, network, x, depth, first, last, draw):
         second_input(h2, h, network.widths, depth, first, draw)
 
 
-@kernel
+@kernel(inline=True)
 def second_inputs(ws, network, depth, rows):
     """The (B, K) matrix h' of layer `depth`."""
     return block(ws.second_inputs, rows * network.widths[:depth].sum(), rows, network.widths[depth])
 
 
-@kernel
+@kernel(inline=True)
 def placed_sums(ws, network, mu, x, depth, examples, units):
     """Units a .. b - 1 of layer `depth` before their noise, for the examples first .. last - 1 (E10, E16, E22, E25).
 
@@ -179,14 +181,14 @@ def placed_sums(ws, network, mu, x, depth, examples, units):
     h = layer_input(network, *multiplied(x, ws), depth)[first:last]
     weight, bias = layer_weights(mu if ws.spread.size > 0 else ws.w, network, depth)
     y = layer_output(network, ws.outputs, depth, rows)[first:last]
-    dense_forward(y[:, a:b], h, weight[:, a:b], bias[a:b])
+    dense_columns(y, h, weight, bias, a, b)
     if ws.spread.size > 0:
         weight, bias = layer_weights(ws.spread, network, depth)
         v = layer_output(network, ws.slopes, depth, rows)[first:last]
-        dense_forward(v[:, a:b], second_inputs(ws, network, depth, rows)[first:last], weight[:, a:b], bias[a:b])
+        dense_columns(v, second_inputs(ws, network, depth, rows)[first:last], weight, bias, a, b)
 
 
-@kernel
+@kernel(inline=True)
 def placed_output(ws, network, rows, depth, first, last, draw):
     """The output of layer `depth` for the examples first .. last - 1, in place of its sums: f(m + noise of v) (E11).
 
@@ -216,7 +218,7 @@ def placed_forward(ws, network, mu, x, first, last, draw):
     return layer_output(network, ws.outputs, layers - 1, rows)[first:last]
 
 
-@kernel
+@kernel(inline=True)
 def placed_slopes(ws, network, rows, depth, first, last):
     """dv = dy dy/dv of layer `depth`, in `ws.slopes`, for the examples first .. last - 1 (E16, E22)."""
     if ws.spread.size > 0:
@@ -227,7 +229,7 @@ def placed_slopes(ws, network, rows, depth, first, last):
                 dv[i, j] *= dy[i, j]  # y = m + noise of v
 
 
-@kernel
+@kernel(inline=True)
 def placed_sums_backward(ws, network, mu, rows, depth, examples, units, draw):
     """Gradient in the inputs a .. b - 1 of layer `depth`, for the examples first .. last - 1 (E10, E16, E22).
 
@@ -235,17 +237,17 @@ def placed_sums_backward(ws, network, mu, rows, depth, examples, units, draw):
     """
     (first, last), (a, b) = examples, units
     dy = layer_output(network, ws.doutputs, depth, rows)[first:last]
-    dh = layer_output(network, ws.doutputs, depth - 1, rows)[first:last, a:b]
+    dh = layer_output(network, ws.doutputs, depth - 1, rows)[first:last]
     weight, _ = layer_weights(mu if ws.spread.size > 0 else ws.w, network, depth)
-    dense_backward_input(dh, dy, weight[a:b])  # m = h Mu + mu_b, or y = h W + b
+    dense_backward_input(dh[:, a:b], dy, weight[a:b])  # m = h Mu + mu_b, or y = h W + b
     if ws.spread.size > 0:
         dh2, (weight, _) = np.empty((last - first, b - a), mu.dtype), layer_weights(ws.spread, network, depth)
         dense_backward_input(dh2, layer_output(network, ws.slopes, depth, rows)[first:last], weight[a:b])
-        h = layer_output(network, ws.outputs, depth - 1, rows)[first:last, a:b]
+        h = layer_output(network, ws.outputs, depth - 1, rows)[first:last]
         second_input_backward(dh, dh2, h, network.widths, depth, first, a, draw)  # v = h' S' + S'_b, h' = h^2 or s h
 
 
-@kernel
+@kernel(inline=True)
 def placed_input_backward(ws, network, rows, depth, first, last, draw):
     """From the gradient in what layer `depth` was given to that before the activation below it (E11, E25), and in v."""
     dh = layer_output(network, ws.doutputs, depth - 1, rows)[first:last]

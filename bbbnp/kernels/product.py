@@ -30,17 +30,31 @@ def _order(a):  # pragma: no cover
 
 @overload(product, jit_options=OPTIONS)
 def _product(c, a, b):  # pragma: no cover
-    # BLAS has columns entry beside entry, and takes rows for the columns of the transposed matrix: c^T = b^T a^T
-    pointer, number = types.CPointer(c.dtype), types.intp
-    gemm = types.ExternalFunction("numba_xxgemm", types.intc(
-        types.char, types.char, types.char, number, number, number, pointer, pointer, number, pointer, number, pointer,
-        pointer, number))
+    # BLAS has columns entry beside entry, and takes rows for the columns of the transposed matrix: c^T = b^T a^T. A
+    # matrix times a vector is several times as fast by the routine of its own, which wants vectors without gaps.
+    pointer, number, letter = types.CPointer(c.dtype), types.intp, types.char
+    matrix = types.ExternalFunction("numba_xxgemm", types.intc(
+        letter, letter, letter, number, number, number, pointer, pointer, number, pointer, number, pointer, pointer,
+        number))
+    vector = types.ExternalFunction("numba_xxgemv", types.intc(
+        letter, letter, number, number, pointer, pointer, number, pointer, pointer, pointer))
     kind, one, zero = KINDS[c.dtype], np.ones(1, str(c.dtype)), np.zeros(1, str(c.dtype))
 
     def by_blas(c, a, b):
-        order_a, next_a = _order(a)
-        order_b, next_b = _order(b)
-        gemm(kind, order_b, order_a, c.shape[1], c.shape[0], a.shape[1], one.ctypes, b.ctypes, next_b, a.ctypes, next_a,
-             zero.ctypes, c.ctypes, max(c.strides[0] // c.itemsize, c.shape[1]))
+        (m, k), n, size = a.shape, b.shape[1], c.itemsize
+        (order_a, next_a), (order_b, next_b) = _order(a), _order(b)
+        if n == 1 and c.strides[0] == size and b.strides[0] == size:
+            if order_a == PLAIN:
+                vector(kind, TRANSPOSED, k, m, one.ctypes, a.ctypes, next_a, b.ctypes, zero.ctypes, c.ctypes)
+            else:
+                vector(kind, PLAIN, m, k, one.ctypes, a.ctypes, next_a, b.ctypes, zero.ctypes, c.ctypes)
+        elif m == 1 and c.strides[1] == size and a.strides[1] == size:
+            if order_b == PLAIN:
+                vector(kind, PLAIN, n, k, one.ctypes, b.ctypes, next_b, a.ctypes, zero.ctypes, c.ctypes)
+            else:
+                vector(kind, TRANSPOSED, k, n, one.ctypes, b.ctypes, next_b, a.ctypes, zero.ctypes, c.ctypes)
+        else:
+            matrix(kind, order_b, order_a, n, m, k, one.ctypes, b.ctypes, next_b, a.ctypes, next_a, zero.ctypes,
+                   c.ctypes, max(c.strides[0] // size, n))
 
     return by_blas
