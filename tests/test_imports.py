@@ -10,8 +10,8 @@ import pytest
 import bbbnp
 
 PACKAGE = Path(bbbnp.__file__).parent
-KERNELS = ["_jit", "vectormath", "noise", "posterior", "prior", "divergence", "likelihood", "activation", "dense",
-           "draw", "pruning", "dropout", "placement", "optimizer", "elbo", "fused", "hotloop", "predictive",
+KERNELS = ["_jit", "vectormath", "noise", "posterior", "prior", "divergence", "likelihood", "activation", "product",
+           "dense", "draw", "pruning", "dropout", "placement", "optimizer", "elbo", "fused", "hotloop", "predictive",
            "thompson"]
 TOP = ("bbbnp.experiments", "bbbnp.cli", "bbbnp.__main__", "bbbnp.course")
 

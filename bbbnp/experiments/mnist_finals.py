@@ -23,7 +23,7 @@ CONTESTS = {  # what all candidates of a contest share, and what each has of its
         "slab 1": ("mixture", SLABS[0]),
         "slab e^-2": ("mixture", SLABS[2]),
         "spike e^-8": ("mixture", SPIKES[8]),
-        "pi 1/4": ("mixture", {"pi": 0.25}),
+        "pi 0.25": ("mixture", {"pi": 0.25}),
         "of the search": ("mixture", {"pi": 0.75, **SPIKES[8]}),
         "of the search, local": ("mixture", {"pi": 0.75, **SPIKES[8], "weight_noise": "local"}),
         "local": ("mixture", {"weight_noise": "local"}),

@@ -7,8 +7,8 @@ from threadpoolctl import threadpool_limits
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.fused import (
-    State, backward_columns, backward_rows, column_pieces, draw_tile, forward_columns, forward_rows, unit_weights,
-    unpack)
+    State, column_pieces, columns_of, draw_tile, forward_rows, rows_of, unit_weights, unpack)
+from bbbnp.kernels.placement import placed_input_backward, placed_sums, placed_sums_backward
 
 
 def _draw(times, pieces, state, prior, objective, ws):
@@ -19,7 +19,7 @@ def _draw(times, pieces, state, prior, objective, ws):
 
 
 def _rows(times, pieces, state, network, objective, x, y, ws):
-    layers, (mu, _, log_noise) = network.widths.size - 1, unpack(state.theta, ws.w.size)
+    layers, size, (mu, _, log_noise) = network.widths.size - 1, x.shape[0], unpack(state.theta, ws.w.size)
     for step in range(times):
         draw = Draw(*draw_of(objective, 0, step, 0))
         for depth in range(layers + 1):
@@ -27,12 +27,14 @@ def _rows(times, pieces, state, network, objective, x, y, ws):
             for r in prange(blocks):
                 forward_rows(np.int64(r), depth, log_noise, network, objective.likelihood, x, y, ws, draw)
             for c in prange(column_pieces(network, depth + 1, ws.columns)):
-                forward_columns(np.int64(c), depth, mu, network, x, ws)
+                placed_sums(ws, network, mu, x, depth, (0, size), columns_of(
+                    np.int64(c), network, depth + 1, ws.columns))
         for depth in range(layers - 1, 0, -1):
             for c in prange(column_pieces(network, depth, ws.columns)):
-                backward_columns(np.int64(c), depth, mu, network, x.shape[0], ws, draw)
+                placed_sums_backward(ws, network, mu, size, depth, (0, size), columns_of(
+                    np.int64(c), network, depth, ws.columns), draw)
             for r in prange(pieces):
-                backward_rows(np.int64(r), depth, network, x.shape[0], ws, draw)
+                placed_input_backward(ws, network, size, depth, rows_of(np.int64(r), ws.rows, size), draw)
 
 
 def _units(times, pieces, network, x, ws):

@@ -54,7 +54,7 @@ def dense_forward(y, x, w, b):
     dense_columns(y, x, w, b, 0, b.size)
 
 
-@kernel(inline=True)
+@kernel
 def dense_columns(y, x, w, b, start, stop):
     """Columns start .. stop - 1 of y = x W + b (E10)."""
     product(y[:, start:stop], x, w[:, start:stop])  # E10
@@ -65,7 +65,7 @@ def dense_columns(y, x, w, b, start, stop):
             row[j] += bias[j]
 
 
-@kernel(inline=True)
+@kernel
 def dense_backward_input(dx, dy, w):
     """Gradient of y = x W + b in x (E10).
 

@@ -1,9 +1,10 @@
 """The training step in pieces that fit the caches and can be given to threads; it equals `elbo.free_energy_gradient`.
 
 Passes over whole vectors wait for memory, and a loop over many arrays is not vectorised at all. So weights are drawn
-and updated in tiles that stay in the L1 and L2 caches, examples go through the network in a few large blocks of rows,
-and a block of rows of dW is used for the update as soon as it is there. Every boundary depends on shapes only and every
-piece writes its own place, its partial sums too: whoever computes which piece, the bits are the same.
+and updated in tiles that stay in the L1 and L2 caches, all examples go through a layer in a few pieces of its columns,
+so that no two threads pack the same weights for BLAS, and a block of rows of dW is used for the update as soon as it is
+there. Every boundary depends on shapes only and every piece writes its own place, its partial sums too: whoever
+computes which piece, the bits are the same.
 """
 
 from typing import NamedTuple
@@ -17,9 +18,7 @@ from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.elbo import Parameters, add, copy, weights_gradient
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.optimizer import average_iterates, update
-from bbbnp.kernels.placement import (
-    draw_weights, placed_input, placed_input_backward, placed_output, placed_slopes, placed_sums, placed_sums_backward,
-    second_inputs)
+from bbbnp.kernels.placement import draw_weights, placed_input, placed_output, placed_slopes, second_inputs
 from bbbnp.kernels.pruning import leave_pruned
 
 
@@ -74,17 +73,10 @@ def draw_tile(t, state, prior, objective, ws, draw):
     ws.parts[t, 0], ws.parts[t, 1] = draw_weights(piece, prior, objective, draw, start)
 
 
-@kernel(inline=True)
-def forward_columns(c, depth, mu, network, x, ws):
-    """Piece `c` of the columns that layer `depth` gives, before their noise (E10, E16, E22, E25)."""
-    placed_sums(ws, network, mu, x, depth, (0, x.shape[0]), columns_of(c, network, depth + 1, ws.columns))
-
-
-@kernel(inline=True)
+@kernel
 def forward_rows(i, depth, log_noise, network, likelihood, x, y, ws, draw):
     """Block `i` of the examples up to layer `depth`; after the last, to the gradient of its outputs (E8, E9)."""
-    rows, first = x.shape[0], i * ws.rows
-    last = min(first + ws.rows, rows)
+    rows, (first, last) = x.shape[0], rows_of(i, ws.rows, x.shape[0])
     if depth > 0:
         placed_output(ws, network, rows, depth - 1, first, last, draw)
     if depth < network.widths.size - 1:
@@ -99,16 +91,9 @@ def forward_rows(i, depth, log_noise, network, likelihood, x, y, ws, draw):
 
 
 @kernel(inline=True)
-def backward_columns(c, depth, mu, network, rows, ws, draw):
-    """Piece `c` of the columns of the gradient in what layer `depth` was given (E10, E16, E22)."""
-    placed_sums_backward(
-        ws, network, mu, rows, depth, (0, rows), columns_of(c, network, depth, ws.columns), draw)
-
-
-@kernel(inline=True)
-def backward_rows(i, depth, network, rows, ws, draw):
-    """Block `i` of the examples on the way back through the input of layer `depth` (E11, E25)."""
-    placed_input_backward(ws, network, rows, depth, i * ws.rows, min((i + 1) * ws.rows, rows), draw)
+def rows_of(i, size, rows):
+    """Where block `i`, of `size` examples, begins and ends."""
+    return i * size, min((i + 1) * size, rows)
 
 
 @kernel(inline=True)
@@ -130,7 +115,7 @@ def columns_of(c, network, depth, columns):
     return c * n // pieces, (c + 1) * n // pieces
 
 
-@kernel(inline=True)
+@kernel
 def column_sum(parts, column, pieces):
     """Sum of what the pieces left in a column, in their order; `parts.sum()` would be split over threads."""
     total = 0.0
@@ -157,7 +142,7 @@ def unit_weights(u, network, x, ws):
     return start + k * n, products
 
 
-@kernel(inline=True)
+@kernel
 def unit_product(dw, dy, h, k, k_end):
     """Fill `dw` with the rows k .. k_end - 1 of h^T dy, flat, and with the bias's gradient where it has room (E10)."""
     n = dy.shape[1]

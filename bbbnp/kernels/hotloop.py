@@ -14,9 +14,10 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
-    Stage, backward_columns, backward_rows, column_pieces, column_sum, draw_tile, finish_noise, finish_weights,
-    forward_columns, forward_rows, unit_weights, unpack)
+    Stage, column_pieces, column_sum, columns_of, draw_tile, finish_noise, finish_weights, forward_rows, rows_of,
+    unit_weights, unpack)
 from bbbnp.kernels.noise import shuffle
+from bbbnp.kernels.placement import placed_input_backward, placed_sums, placed_sums_backward
 
 UPDATE, RECORD, VALUE = range(3)
 
@@ -87,14 +88,15 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
         if (i == 0 or taken == 0) and minibatches > 1:
             shuffle(data.order, cursor.seed, epoch)
         start, stop = i * rows, min((i + 1) * rows, examples)
-        row_blocks = (stop - start + ws.rows - 1) // ws.rows
+        size = stop - start
+        row_blocks = (size + ws.rows - 1) // ws.rows
         x, y = data.x, data.y
         if minibatches > 1:
             for r in prange(row_blocks):
                 gather(np.int64(r), data, start, stop, ws.rows)
-            x, y = data.batch_x[:stop - start], data.batch_y[:stop - start]
+            x, y = data.batch_x[:size], data.batch_y[:size]
         kl_weight = plan.temperature * minibatch_weight(
-            plan.minibatch_weights, i, minibatches, stop - start, examples)
+            plan.minibatch_weights, i, minibatches, size, examples)
         log_q, log_p, log_lik = 0.0, 0.0, 0.0
         for number in range(draws):
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
@@ -105,7 +107,8 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                 for r in prange(blocks):
                     forward_rows(np.int64(r), depth, log_noise, network, objective.likelihood, x, y, ws, draw)
                 for c in prange(column_pieces(network, depth + 1, ws.columns)):
-                    forward_columns(np.int64(c), depth, mu, network, x, ws)
+                    placed_sums(ws, network, mu, x, depth, (0, size), columns_of(
+                        np.int64(c), network, depth + 1, ws.columns))
             log_q += column_sum(ws.parts, 0, tiles) / draws
             log_p += column_sum(ws.parts, 1, tiles) / draws
             log_lik += column_sum(ws.parts, 2, row_blocks) / draws
@@ -119,9 +122,10 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                 copy(state.good, state.theta)
             for depth in range(layers - 1, 0, -1):
                 for c in prange(column_pieces(network, depth, ws.columns)):
-                    backward_columns(np.int64(c), depth, mu, network, stop - start, ws, draw)
+                    placed_sums_backward(ws, network, mu, size, depth, (0, size), columns_of(
+                        np.int64(c), network, depth, ws.columns), draw)
                 for r in prange(row_blocks):
-                    backward_rows(np.int64(r), depth, network, stop - start, ws, draw)
+                    placed_input_backward(ws, network, size, depth, rows_of(np.int64(r), ws.rows, size), draw)
             stage = Stage(number == 0, update, step, step - plan.average_from)
             weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl,
                                   objective.pruned)

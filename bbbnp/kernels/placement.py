@@ -171,7 +171,7 @@ def second_inputs(ws, network, depth, rows):
     return block(ws.second_inputs, rows * network.widths[:depth].sum(), rows, network.widths[depth])
 
 
-@kernel(inline=True)
+@kernel
 def placed_sums(ws, network, mu, x, depth, examples, units):
     """Units a .. b - 1 of layer `depth` before their noise, for the examples first .. last - 1 (E10, E16, E22, E25).
 
@@ -188,7 +188,7 @@ def placed_sums(ws, network, mu, x, depth, examples, units):
         dense_columns(v, second_inputs(ws, network, depth, rows)[first:last], weight, bias, a, b)
 
 
-@kernel(inline=True)
+@kernel
 def placed_output(ws, network, rows, depth, first, last, draw):
     """The output of layer `depth` for the examples first .. last - 1, in place of its sums: f(m + noise of v) (E11).
 
@@ -229,7 +229,7 @@ def placed_slopes(ws, network, rows, depth, first, last):
                 dv[i, j] *= dy[i, j]  # y = m + noise of v
 
 
-@kernel(inline=True)
+@kernel
 def placed_sums_backward(ws, network, mu, rows, depth, examples, units, draw):
     """Gradient in the inputs a .. b - 1 of layer `depth`, for the examples first .. last - 1 (E10, E16, E22).
 
@@ -247,9 +247,10 @@ def placed_sums_backward(ws, network, mu, rows, depth, examples, units, draw):
         second_input_backward(dh, dh2, h, network.widths, depth, first, a, draw)  # v = h' S' + S'_b, h' = h^2 or s h
 
 
-@kernel(inline=True)
-def placed_input_backward(ws, network, rows, depth, first, last, draw):
+@kernel
+def placed_input_backward(ws, network, rows, depth, examples, draw):
     """From the gradient in what layer `depth` was given to that before the activation below it (E11, E25), and in v."""
+    first, last = examples
     dh = layer_output(network, ws.doutputs, depth - 1, rows)[first:last]
     if draw.placement == DROPOUT:
         drop_units(dh, dh, network.widths, depth, first, draw)  # h' = z h
@@ -268,7 +269,7 @@ def placed_backward(ws, network, mu, rows, first, last, draw):
     placed_slopes(ws, network, rows, layers - 1, first, last)
     for depth in range(layers - 1, 0, -1):
         placed_sums_backward(ws, network, mu, rows, depth, (first, last), (0, network.widths[depth]), draw)
-        placed_input_backward(ws, network, rows, depth, first, last, draw)
+        placed_input_backward(ws, network, rows, depth, (first, last), draw)
 
 
 @kernel
