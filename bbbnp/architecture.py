@@ -14,7 +14,7 @@ ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 # Pieces of a training step: weights in a tile, examples in a block, columns of a layer, entries of dW in a unit. Larger
 # tiles are a little better at 1200 units; what else was tried differs by less than one machine does from itself.
 TILE, BLOCK, COLUMNS, UNIT = 16384, 64, 256, 262144
-# Multiplications a pass (weights times examples) from which examples are cut and threads used: a guess, not measured.
+# Multiplications a pass (weights times examples) from which a step is cut and threads used: a guess, not measured.
 LARGE = 4_000_000
 
 
@@ -94,7 +94,7 @@ class Architecture:
         """
         large = self.size * rows >= LARGE
         block = block or (BLOCK if large else rows)
-        columns = columns or (min(COLUMNS, max(self.widths[1:]) // 2) if large else max(self.widths))
+        columns = columns or (min(COLUMNS, -(-max(self.widths[1:]) // 2)) if large else max(self.widths))
         units, start = [], 0
         for depth, (k, n) in enumerate(zip(self.widths, self.widths[1:])):
             count = min(k, 2 * max(1, round(k * n / unit / 2))) if k * n > unit / 2 else 1

@@ -120,7 +120,7 @@ def free_energy(architecture, mu, rho, X, y, *, objective, key=Key(), pieces=Non
     objective : Objective
     key : Key
     pieces : dict, optional
-        `tile`, `block` and `unit` of `Architecture.workspace`: where the step is cut, which changes rounding only.
+        `tile`, `block`, `columns`, `unit` of `Architecture.workspace`: where a step is cut: it changes rounding only.
     threads : int, optional
         1 runs the serial build, more the parallel one; left out, as in training. The bits are the same.
 

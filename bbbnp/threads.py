@@ -10,7 +10,7 @@ import os
 import threading
 
 import numba
-import scipy.linalg.cython_blas  # noqa: F401  (the BLAS behind np.dot in kernels: loaded here, to be limited)
+import scipy.linalg.cython_blas  # noqa: F401  (the BLAS behind products in kernels: loaded here, to be limited)
 from threadpoolctl import threadpool_limits
 
 from bbbnp.architecture import LARGE

@@ -257,13 +257,17 @@ def test_runs_of_other_lengths_are_rows_of_their_own(tmp_path):
 def test_a_record_says_who_chose_its_settings(tmp_path):
     for name, changed in (("final", {"draws": 2}), ("search", {"seed": 1}), ("given", {"draws": 3})):
         mnist.run(tmp_path / name, settings(epochs=2, **changed), progress=False)
+    mnist.run(tmp_path / "placed", settings(epochs=2, weight_noise="local"), progress=False)  # not what was searched
     search = {"mixture": {"best": {"point": {"draws": 1, "learning_rate": 1e-2}}}}
     finals = {"result": {"method": "mixture", "settings": settings(epochs=2, draws=2, seed=9)}}
     records = mnist_table.collect(tmp_path, search, finals=finals)
-    assert [(r["settings"]["draws"], r["chosen_by"]) for r in records] == [(2, "finals"), (3, "nobody"), (1, "search")]
+    assert [(r["settings"]["draws"], r["chosen_by"]) for r in records] == [
+        (2, "finals"), (3, "nobody"), (1, "nobody"), (1, "search")]
+    assert [r["chosen_by"] for r in mnist_table.preferred(records)] == ["finals"]
+    assert mnist_table.preferred(records[1:]) == records[3:] and mnist_table.preferred(records[1:3]) == records[1:3]
     assert all(r["selected_on"] == mnist_table.SELECTED_ON[r["chosen_by"]] for r in records)
     later = mnist_table.collect(tmp_path / "nothing", search, earlier=records)  # without the finals
-    assert [r["chosen_by"] for r in later] == ["nobody", "nobody", "search"]
+    assert [r["chosen_by"] for r in later] == ["nobody", "nobody", "nobody", "search"]
 
 
 def test_table_1_from_runs(tmp_path, capsys):

@@ -29,7 +29,7 @@ def mnist_arguments(parser):
                       "--out and the searches in --search chose; those that are there are kept or gone on with")
     what.add_argument("--collect", type=Path, metavar="FOLDER",
                       help="write mnist_table1.json and its figure into --out, from the finished runs in this folder; "
-                      "records of other cells, epochs and seeds that are in the file stay")
+                      "records of other cells, epochs, choosers and seeds that are in the file stay")
     what.add_argument("--finals", type=Path, metavar="FOLDER",
                       help="choose the mixture of Table 1 by runs of full length on 50,000 images in folders of this "
                       "one, train the best again on all, and write mnist_finals.json into --out")
@@ -122,7 +122,7 @@ def _collect(folder, search, out):
     if chosen:
         results.write_text(out / "mnist_search.json", json.dumps(chosen, indent=1) + "\n")
     results.write_text(out / "mnist_table1.json", json.dumps(records, indent=1) + "\n")
-    plots_paper.learning_curves(records, out / "mnist_learning_curves.png")
+    plots_paper.learning_curves(mnist_table.preferred(records), out / "mnist_learning_curves.png")
 
 
 def prune_arguments(parser):

@@ -59,10 +59,23 @@ def searches(folder):
 
 def _chosen_by(record, chosen, finals):
     """Who chose the settings of a record, a key of SELECTED_ON."""
-    settings, method = record["settings"].items(), record["method"]
-    if finals and finals["result"]["method"] == method and _point_of(finals).items() <= settings:
+    def same(settings, but=()):
+        return all(record["settings"][name] == value for name, value in settings.items() if name not in but)
+
+    method = record["method"]
+    if finals and finals["result"]["method"] == method and same(_point_of(finals)):
         return "finals"
-    return "search" if method in chosen and chosen[method]["best"]["point"].items() <= settings else "nobody"
+    of_search = method in chosen and mnist.settings_of(method, **chosen[method]["best"]["point"])
+    return "search" if of_search and same(of_search, ("hidden", "epochs", "seed", "held_out")) else "nobody"
+
+
+def preferred(records):
+    """The records whose settings the finals chose where there are some of a cell, then the search's, then the rest."""
+    order, best = list(SELECTED_ON), {}
+    for record in records:
+        cell = _cell(record)[:3]
+        best[cell] = min(best.get(cell, order[-1]), record["chosen_by"], key=order.index)
+    return [record for record in records if record["chosen_by"] == best[_cell(record)[:3]]]
 
 
 def collect(folder, chosen=(), earlier=(), finals=None):

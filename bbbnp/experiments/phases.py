@@ -1,4 +1,7 @@
-"""A training step taken apart, for ``bbbnp bench``: what sampling and the products cost alone."""
+"""A training step taken apart, for ``bbbnp bench``: what sampling and the products cost alone.
+
+Each loop is one of `hotloop._train`, and must stay like it.
+"""
 
 import numpy as np
 from numba import prange
@@ -7,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.fused import (
-    State, column_pieces, columns_of, draw_tile, forward_rows, rows_of, unit_weights, unpack)
+    State, column_pieces, columns_of, draw_tile, forward_rows, output_rows, rows_of, unit_weights, unpack)
 from bbbnp.kernels.placement import placed_input_backward, placed_sums, placed_sums_backward
 
 
@@ -22,13 +25,15 @@ def _rows(times, pieces, state, network, objective, x, y, ws):
     layers, size, (mu, _, log_noise) = network.widths.size - 1, x.shape[0], unpack(state.theta, ws.w.size)
     for step in range(times):
         draw = Draw(*draw_of(objective, 0, step, 0))
-        for depth in range(layers + 1):
+        for depth in range(layers):
             blocks = pieces if depth > 0 or ws.second_inputs.size > 0 else 0  # x as it is needs no preparing
             for r in prange(blocks):
-                forward_rows(np.int64(r), depth, log_noise, network, objective.likelihood, x, y, ws, draw)
+                forward_rows(np.int64(r), depth, network, x, ws, draw)
             for c in prange(column_pieces(network, depth + 1, ws.columns)):
                 placed_sums(ws, network, mu, x, depth, (0, size), columns_of(
                     np.int64(c), network, depth + 1, ws.columns))
+        for r in prange(pieces):
+            output_rows(np.int64(r), log_noise, network, objective.likelihood, y, ws, draw)
         for depth in range(layers - 1, 0, -1):
             for c in prange(column_pieces(network, depth, ws.columns)):
                 placed_sums_backward(ws, network, mu, size, depth, (0, size), columns_of(

@@ -71,14 +71,17 @@ def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
     """
     from tqdm import tqdm
     table, weights, folder_of = [], [], {}
+    for folder in folders:  # before the work
+        settings, _ = mnist.load_run(folder)
+        row = named(settings), settings["seed"]
+        if settings["method"] in ("gaussian", "mixture") and row in folder_of:
+            raise ValueError(f"{folder_of[row]} and {folder} are both {row[0]}, seed {row[1]}: they would share their "
+                             "rows of the table, so leave one out")
+        folder_of[row] = folder
     for folder in tqdm(folders, unit="run", disable=None if progress is None else not progress):
         settings, model = mnist.load_run(folder)
         who = {name: settings[name] for name in ("method", "hidden", "seed", "epochs", "minibatch_weights", "rho_init")}
         who["network"] = named(settings)
-        same = folder_of.setdefault((who["network"], who["seed"]), folder)
-        if same is not folder:
-            raise ValueError(f"{same} and {folder} are both {who['network']}, seed {who['seed']}: they would share "
-                             "their rows of the table, so leave one out")
         if not settings["held_out"]:
             weights.append({**who, **densities(model)})
         if model.posterior == "diagonal":

@@ -23,7 +23,7 @@ def prior_text(s, gaussian):
 
 
 def _settings(record):
-    """The settings that the search chose, in words."""
+    """The settings of a record, in words."""
     s = record["settings"]
     text = f"{s['optimizer']}, learning rate {s['learning_rate']:g}"
     if record["method"] in ("sgd", "dropout"):
@@ -47,10 +47,10 @@ def table1(results):
         text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {epochs} | {by} | {errors} | "
                     f"{paper.table_1(method, hidden):.2f} | {spread(of, 'test_nll')[0]:.4f} | "
                     f"{spread(of, 'test_ece')[0]:.4f} |")
-    first = {(method, by): of[0] for (method, _, _, by), of in cells.items()}
-    chosen = "; ".join(f"{NAMES[method]}, {by}: {_settings(record)}" for (method, by), record in first.items())
+    one = {(method, by): of[0] for (method, _, _, by), of in cells.items()}
+    chosen = "; ".join(f"{NAMES[method]}, {by}: {_settings(record)}" for (method, by), record in one.items())
     where = "; ".join(f"{by}: {text}" for by, text in {r["chosen_by"]: r["selected_on"] for r in records}.items())
-    by_name = [f"{NAMES[method]} by {record['settings']['optimizer']}" for (method, _), record in first.items()
+    by_name = [f"{NAMES[method]} by {record['settings']['optimizer']}" for (method, _), record in one.items()
                if method in ("sgd", "dropout") and record["settings"]["optimizer"] != "sgd"]
     hours = sum(record["wall_time_s"] for record in records) / 3600
     text += ["", *([f"Ordinary networks have the paper's names, but the search chose another optimiser: "
@@ -100,8 +100,8 @@ def finals(results):
         return ""
     s = found["result"]["settings"]
     return "\n".join([
-        f"**Finals of the mixture**: {s['hidden']} units, {s['minibatch_weights']} minibatch weights, T = 1, seed "
-        f"{s['seed']}, validation error in percent", "", *_candidates(found["candidates"], {
+        f"**Finals of the mixture**: {s['hidden']} units, {s['minibatch_weights']} minibatch weights, T = "
+        f"{s['temperature']:g}, seed {s['seed']}, validation error in percent", "", *_candidates(found["candidates"], {
             "prior": lambda r: prior_text(r["settings"], False), "rho from": lambda r: f"{r['settings']['rho_init']:g}",
             "noise in": lambda r: r["settings"]["weight_noise"], "draws": lambda r: str(r["settings"]["draws"]),
             "epochs": lambda r: str(r["epochs"])}), "", _result(found, "mnist_finals")])

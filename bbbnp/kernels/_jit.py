@@ -53,7 +53,8 @@ def kernel(function=None, *, inline=False, reorder=False, parallel=False):
     function : callable
         Kernel: arrays and scalars in, arrays filled or scalars out.
     inline : bool
-        Ask LLVM to always inline it: for scalar functions called in a loop that should become vectors.
+        Ask LLVM to always inline it: for scalar functions called in a loop that should become vectors, and small ones
+        that are given many arrays, which costs a small network more than what they do.
     reorder : bool
         Let LLVM add in vector lanes: for a sum in a loop. It concerns the function's own additions only, not those of
         the functions it calls, whose rounding tricks must keep their order. It implies `inline`: compiled alone and

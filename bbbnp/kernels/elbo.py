@@ -85,7 +85,8 @@ class Workspace(NamedTuple):
     """Scratch, and where a step is cut (see `fused`).
 
     w, eps (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example; for noise that is not in
-    the weights (see `placement`, empty otherwise) spread (P,), and flat second_inputs and slopes. The fused step has
+    the weights, and only then (see `placement`, which asks by it), spread (P,), and flat second_inputs and slopes; for
+    dropout second_inputs alone. The fused step has
     pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end,
     start), is W[k:k_end] of the layer that begins at `start`, and its bias if k_end is the last. `parts` and
     `dlog_noise` have a row for every piece's sums.

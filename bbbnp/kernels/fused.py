@@ -74,20 +74,25 @@ def draw_tile(t, state, prior, objective, ws, draw):
 
 
 @kernel
-def forward_rows(i, depth, log_noise, network, likelihood, x, y, ws, draw):
-    """Block `i` of the examples up to layer `depth`; after the last, to the gradient of its outputs (E8, E9)."""
+def forward_rows(i, depth, network, x, ws, draw):
+    """Block `i` of the examples between two layers: what layer `depth` - 1 gives, and what layer `depth` is given."""
     rows, (first, last) = x.shape[0], rows_of(i, ws.rows, x.shape[0])
     if depth > 0:
         placed_output(ws, network, rows, depth - 1, first, last, draw)
-    if depth < network.widths.size - 1:
-        placed_input(ws, network, x, depth, first, last, draw)
-        return
-    out = layer_output(network, ws.outputs, depth - 1, rows)[first:last]
-    dout = layer_output(network, ws.doutputs, depth - 1, rows)[first:last]
+    placed_input(ws, network, x, depth, first, last, draw)
+
+
+@kernel
+def output_rows(i, log_noise, network, likelihood, y, ws, draw):
+    """Block `i` of the examples after the last layer, to the gradient of its outputs (E8, E9)."""
+    rows, (first, last), depth = y.shape[0], rows_of(i, ws.rows, y.shape[0]), network.widths.size - 2
+    placed_output(ws, network, rows, depth, first, last, draw)
+    out = layer_output(network, ws.outputs, depth, rows)[first:last]
+    dout = layer_output(network, ws.doutputs, depth, rows)[first:last]
     ws.parts[i, 2] = log_likelihood(ws.log_lik[first:last], likelihood, out, y[first:last], log_noise)
     ws.dlog_noise[i] = 0
     log_likelihood_backward(dout, ws.dlog_noise[i], likelihood, out, y[first:last], log_noise)
-    placed_slopes(ws, network, rows, depth - 1, first, last)
+    placed_slopes(ws, network, rows, depth, first, last)
 
 
 @kernel(inline=True)
@@ -98,12 +103,10 @@ def rows_of(i, size, rows):
 
 @kernel(inline=True)
 def column_pieces(network, depth, columns):
-    """Into how many pieces the units at boundary `depth`, 0 for inputs, are cut: none where there is no such boundary.
+    """Into how many pieces the units at boundary `depth`, 0 for inputs, are cut.
 
     About `columns` in each, and an even number of pieces, for two threads, if more than one.
     """
-    if depth == network.widths.size:
-        return 0
     n = network.widths[depth]
     return 1 if n <= columns else min(n, 2 * max(1, (n + columns) // (2 * columns)))
 

@@ -14,8 +14,8 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
-    Stage, column_pieces, column_sum, columns_of, draw_tile, finish_noise, finish_weights, forward_rows, rows_of,
-    unit_weights, unpack)
+    Stage, column_pieces, column_sum, columns_of, draw_tile, finish_noise, finish_weights, forward_rows,
+    output_rows, rows_of, unit_weights, unpack)
 from bbbnp.kernels.noise import shuffle
 from bbbnp.kernels.placement import placed_input_backward, placed_sums, placed_sums_backward
 
@@ -102,13 +102,15 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
             for t in prange(tiles):
                 draw_tile(np.int64(t), state, prior, objective, ws, draw)
-            for depth in range(layers + 1):
+            for depth in range(layers):
                 blocks = row_blocks if depth > 0 or ws.second_inputs.size > 0 else 0  # x as it is needs no preparing
                 for r in prange(blocks):
-                    forward_rows(np.int64(r), depth, log_noise, network, objective.likelihood, x, y, ws, draw)
+                    forward_rows(np.int64(r), depth, network, x, ws, draw)
                 for c in prange(column_pieces(network, depth + 1, ws.columns)):
                     placed_sums(ws, network, mu, x, depth, (0, size), columns_of(
                         np.int64(c), network, depth + 1, ws.columns))
+            for r in prange(row_blocks):
+                output_rows(np.int64(r), log_noise, network, objective.likelihood, y, ws, draw)
             log_q += column_sum(ws.parts, 0, tiles) / draws
             log_p += column_sum(ws.parts, 1, tiles) / draws
             log_lik += column_sum(ws.parts, 2, row_blocks) / draws

@@ -1,7 +1,8 @@
-"""Other ways of putting the noise in: a second product in every layer (E16, E22).
+"""Through the network wherever the noise is put in: in the weights, in the sums of units, in what weights multiply.
 
-Shared weights, w = mu + sigma*eps, go through the network as those of any network (`dense`). The other two placements
-leave the mean in the weights' place and give each example noise of its own, and they have one shape:
+Shared weights, w = mu + sigma*eps, go through the network as those of any network (`dense`), and dropout changes only
+what they multiply (`dropout`). The other two placements have a second product in every layer (E16, E22): they leave the
+mean in the weights' place and give each example noise of its own, and they have one shape:
 
     m = h Mu + mu_b,    v = h' S' + S'_b,    y = m + the noise that v makes
 
@@ -20,8 +21,7 @@ from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.activation import activation_backward, activation_forward
 from bbbnp.kernels.dense import (
-    block, dense_backward_bias, dense_backward_input, dense_backward_weights, dense_columns, layer, layer_input,
-    layer_output, layer_weights)
+    block, dense_backward_input, dense_columns, layer_input, layer_output, layer_weights, network_backward_weights)
 from bbbnp.kernels.divergence import CLOSED, kl_to_gaussian, prior_deviation
 from bbbnp.kernels.draw import DROPOUT, LOCAL, WEIGHTS, normals, unit_normals, unit_signs
 from bbbnp.kernels.dropout import drop_units, multiplied
@@ -275,11 +275,6 @@ def placed_backward(ws, network, mu, rows, first, last, draw):
 @kernel
 def spread_gradient(ds, network, ws, rows):
     """Fill `ds`, shape (P,), with dS' = h'^T dv and dS'_b = sum_n dv_n, after `placed_backward` (E16, E22)."""
-    start, done, given = 0, 0, 0
-    for depth in range(network.widths.size - 1):
-        k, n = network.widths[depth], network.widths[depth + 1]
-        dweight, dbias = layer(ds, start, k, n)
-        dv = block(ws.slopes, done, rows, n)
-        dense_backward_weights(dweight, dv, block(ws.second_inputs, given, rows, k))
-        dense_backward_bias(dbias, dv)
-        start, done, given = start + (k + 1) * n, done + rows * n, given + rows * k
+    given = rows * network.widths[0]
+    network_backward_weights(
+        ds, network, second_inputs(ws, network, 0, rows), ws.second_inputs[given:], ws.slopes)

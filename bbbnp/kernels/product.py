@@ -7,6 +7,7 @@ matrix whose rows or columns lie entry beside entry will do.
 
 from numba import types
 from numba.extending import overload
+from numba.np.linalg import ensure_blas
 import numpy as np
 
 from bbbnp.kernels._jit import OPTIONS, kernel
@@ -32,6 +33,7 @@ def _order(a):  # pragma: no cover
 def _product(c, a, b):  # pragma: no cover
     # BLAS has columns entry beside entry, and takes rows for the columns of the transposed matrix: c^T = b^T a^T. A
     # matrix times a vector is several times as fast by the routine of its own, which wants vectors without gaps.
+    ensure_blas()
     pointer, number, letter = types.CPointer(c.dtype), types.intp, types.char
     matrix = types.ExternalFunction("numba_xxgemm", types.intc(
         letter, letter, letter, number, number, number, pointer, pointer, number, pointer, number, pointer, pointer,

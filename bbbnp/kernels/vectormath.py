@@ -102,7 +102,7 @@ def _exp32(x):  # pragma: no cover
 
 @kernel(inline=True)
 def _exp_minus32(x):  # pragma: no cover
-    # NaN is below no bound, and the integer added to its bits is zero; written so that it is one maximum.
+    # NaN is below no bound, and of one that arithmetic made the added integer is zero; written to be one maximum.
     low = -x
     y = _exp_normal(EXP_MIN if EXP_MIN > low else low)
     return ZERO if x > -EXP_MIN else y

@@ -92,11 +92,11 @@ def test_fused_equals_plain_with_one_draw_and_without_noise(draws):
     assert drho.any() == result.drho.any() == (draws > 0)
 
 
-@pytest.mark.parametrize("width, columns, pieces", [(5, 9, 1), (9, 9, 1), (1, 0, 1), (2, 1, 2), (5, 1, 5), (10, 3, 4),
+@pytest.mark.parametrize("width, columns, pieces", [(5, 9, 1), (9, 9, 1), (1, 1, 1), (2, 1, 2), (5, 1, 5), (10, 3, 4),
                                                     (400, 256, 2), (800, 256, 4), (1200, 256, 4)])
 def test_every_column_is_in_one_piece(width, columns, pieces):
     network = Architecture((3, width)).network
-    assert fused.column_pieces(network, 1, columns) == pieces and fused.column_pieces(network, 2, columns) == 0
+    assert fused.column_pieces(network, 1, columns) == pieces
     ends = [fused.columns_of(c, network, 1, columns) for c in range(pieces)]
     assert [start for start, _ in ends] == [0, *(stop for _, stop in ends[:-1])] and ends[-1][1] == width
     assert all(start < stop for start, stop in ends)
