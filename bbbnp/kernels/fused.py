@@ -2,7 +2,7 @@
 
 Passes over whole vectors wait for memory, and a loop over many arrays is not vectorised at all. So weights are drawn
 and updated in tiles that stay in the L1 and L2 caches, all examples go through a layer in a few pieces of its columns,
-so that no two threads pack the same weights for BLAS, and a block of rows of dW is used for the update as soon as it is
+so that no two threads pack the same weights for BLAS (through the last, in blocks of examples), and a block of rows of dW is used for the update as soon as it is
 there. Every boundary depends on shapes only and every piece writes its own place, its partial sums too: whoever
 computes which piece, the bits are the same.
 """
@@ -18,7 +18,9 @@ from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.elbo import Parameters, add, copy, weights_gradient
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.optimizer import average_iterates, update
-from bbbnp.kernels.placement import draw_weights, placed_input, placed_output, placed_slopes, second_inputs
+from bbbnp.kernels.placement import (
+    draw_weights, placed_input, placed_input_backward, placed_output, placed_slopes, placed_sums, placed_sums_backward,
+    second_inputs)
 from bbbnp.kernels.pruning import leave_pruned
 
 
@@ -83,9 +85,15 @@ def forward_rows(i, depth, network, x, ws, draw):
 
 
 @kernel
-def output_rows(i, log_noise, network, likelihood, y, ws, draw):
-    """Block `i` of the examples after the last layer, to the gradient of its outputs (E8, E9)."""
-    rows, (first, last), depth = y.shape[0], rows_of(i, ws.rows, y.shape[0]), network.widths.size - 2
+def output_rows(i, theta, network, likelihood, x, y, ws, draw):
+    """Block `i` of the examples through the last layer and back, to the gradient in its inputs (E8, E9, E10).
+
+    The last layer is narrow as a rule: its columns would not be work for two threads.
+    """
+    rows, (first, last), depth = x.shape[0], rows_of(i, ws.rows, x.shape[0]), network.widths.size - 2
+    mu, _, log_noise = unpack(theta, ws.w.size)
+    forward_rows(i, depth, network, x, ws, draw)
+    placed_sums(ws, network, mu, x, depth, (first, last), (0, network.widths[depth + 1]))
     placed_output(ws, network, rows, depth, first, last, draw)
     out = layer_output(network, ws.outputs, depth, rows)[first:last]
     dout = layer_output(network, ws.doutputs, depth, rows)[first:last]
@@ -93,6 +101,9 @@ def output_rows(i, log_noise, network, likelihood, y, ws, draw):
     ws.dlog_noise[i] = 0
     log_likelihood_backward(dout, ws.dlog_noise[i], likelihood, out, y[first:last], log_noise)
     placed_slopes(ws, network, rows, depth, first, last)
+    if depth > 0:
+        placed_sums_backward(ws, network, mu, rows, depth, (first, last), (0, network.widths[depth]), draw)
+        placed_input_backward(ws, network, rows, depth, (first, last), draw)
 
 
 @kernel(inline=True)

@@ -15,7 +15,7 @@ from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
     Stage, column_pieces, column_sum, columns_of, draw_tile, finish_noise, finish_weights, forward_rows,
-    output_rows, rows_of, unit_weights, unpack)
+    output_rows, rows_of, unit_weights)
 from bbbnp.kernels.noise import shuffle
 from bbbnp.kernels.placement import placed_input_backward, placed_sums, placed_sums_backward
 
@@ -81,7 +81,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
     examples, rows, draws = data.order.size, plan.batch_size, max(objective.draws, 1)
     minibatches, tiles = (examples + rows - 1) // rows, (ws.w.size + ws.tile - 1) // ws.tile
     units, part, layers = ws.units.shape[0], min(objective.draws, 1) / draws, network.widths.size - 1
-    mu, _, log_noise = unpack(state.theta, ws.w.size)
+    mu = state.theta[:ws.w.size]
     step, epoch, i = cursor.step, cursor.epoch, cursor.batch
     log_q, log_p, log_lik = 0.0, 0.0, 0.0
     for taken in range(steps):
@@ -102,7 +102,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
             for t in prange(tiles):
                 draw_tile(np.int64(t), state, prior, objective, ws, draw)
-            for depth in range(layers):
+            for depth in range(layers - 1):
                 blocks = row_blocks if depth > 0 or ws.second_inputs.size > 0 else 0  # x as it is needs no preparing
                 for r in prange(blocks):
                     forward_rows(np.int64(r), depth, network, x, ws, draw)
@@ -110,7 +110,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                     placed_sums(ws, network, mu, x, depth, (0, size), columns_of(
                         np.int64(c), network, depth + 1, ws.columns))
             for r in prange(row_blocks):
-                output_rows(np.int64(r), log_noise, network, objective.likelihood, y, ws, draw)
+                output_rows(np.int64(r), state.theta, network, objective.likelihood, x, y, ws, draw)
             log_q += column_sum(ws.parts, 0, tiles) / draws
             log_p += column_sum(ws.parts, 1, tiles) / draws
             log_lik += column_sum(ws.parts, 2, row_blocks) / draws
@@ -122,7 +122,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                 return taken, log_q, log_p, log_lik
             if update and taken == 0 and state.good.size > 0:
                 copy(state.good, state.theta)
-            for depth in range(layers - 1, 0, -1):
+            for depth in range(layers - 2, 0, -1):
                 for c in prange(column_pieces(network, depth, ws.columns)):
                     placed_sums_backward(ws, network, mu, size, depth, (0, size), columns_of(
                         np.int64(c), network, depth, ws.columns), draw)
