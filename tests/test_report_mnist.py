@@ -22,13 +22,13 @@ def test_table_1_has_mean_and_standard_error_and_the_papers_number(tmp_path):
     assert "| SGD | 800 | 1 | 7 | search | 1.90 | 1.90 | 1.84 | 0.0500 | 0.0040 |" in text
     assert "| Bayes by Backprop, scale mixture | 400 | 2 | 7 | search | 1.35 ± 0.05 | 1.40 ± 0.00 | 1.36 |" in text
     assert "1.5 hours by the clock" in text and "pi 0.5, sigma1 1, sigma2 0.0025, geometric minibatch weights" in text
-    assert "the paper's number: Bayes by Backprop, scale mixture at 400, 7 epochs (1.35 against 1.36)." in text
+    assert "the paper's number: Bayes by Backprop, scale mixture at 400, 7 epochs, search (1.35 against 1.36)." in text
     assert "another optimiser" not in text  # SGD is trained by SGD here
     assert "chosen on (search: validation)" in text and "noise in weights, rho from -5" in text
     records[0]["settings"]["optimizer"] = "adam"
     (tmp_path / "mnist_table1.json").write_text(json.dumps(records))
     assert "chose another optimiser: SGD by adam." in report_mnist.table1(tmp_path)
-    assert "Above it: SGD at 800, 7 epochs (1.90 against 1.84)." in text
+    assert "Above it: SGD at 800, 7 epochs, search (1.90 against 1.84)." in text
 
 
 @pytest.fixture

@@ -66,10 +66,10 @@ def table1(results):
 def comment(cells):
     """What Table 1 says, cell by cell: where our mean network is at or below the paper's row, and where it is not."""
     better, worse = [], []
-    for (method, hidden, epochs, _), of in cells.items():
+    for (method, hidden, epochs, by), of in cells.items():
         there, ours = paper.table_1(method, hidden), spread(of, "test_error_mean_network")[0]
         (better if ours <= there else worse).append(
-            f"{NAMES[method]} at {hidden}, {epochs} epochs ({ours:.2f} against {there:.2f})")
+            f"{NAMES[method]} at {hidden}, {epochs} epochs, {by} ({ours:.2f} against {there:.2f})")
     return (f"The mean network, by which settings were ranked, is at or below the paper's number: "
             f"{'; '.join(better) or 'nowhere'}. Above it: {'; '.join(worse) or 'nowhere'}.")
 
