@@ -103,7 +103,7 @@ class Architecture:
             start += (k + 1) * n
         units = [unit[1:] for unit in sorted(units)]  # threads take runs of them: the same part of every layer
         blocks = -(-rows // block)
-        flat, pieces = rows * sum(self.widths[1:]), max(blocks, -(-self.size // tile))
+        flat, pieces = rows * sum(self.widths[1:]), max(blocks, -(-self.size // tile), len(units))
         given = rows * sum(self.widths[:-1])
         of_second = {"weights": [0, 0, 0], "dropout": [0, given, 0]}.get(weight_noise, [self.size, given, flat])
         return Workspace(

@@ -37,7 +37,9 @@ CONTESTS = {  # what all candidates of a contest share, and what each has of its
         "narrow spike": ("mixture", {**SLABS[1], **SPIKES[7]}),
         "wide spike": ("mixture", {**SLABS[0], **SPIKES[3]}),
         "Gaussian prior": ("gaussian", SLABS[2]),
-        "narrow spike, local": ("mixture", {**SLABS[1], **SPIKES[7], "weight_noise": "local"})})}
+        "narrow spike, local": ("mixture", {**SLABS[1], **SPIKES[7], "weight_noise": "local"}),
+        "narrow spike, local, 1200 units": ("mixture", {
+            **SLABS[1], **SPIKES[7], "weight_noise": "local", "hidden": 1200, "epochs": 80})})}
 
 
 def candidates(contest, **changed):

@@ -18,7 +18,7 @@ def _draw(times, pieces, state, prior, objective, ws):
     for step in range(times):
         draw = Draw(*draw_of(objective, 0, step, 0))
         for t in prange(pieces):
-            draw_tile(np.int64(t), state, prior, objective, ws, draw)
+            draw_tile(np.int64(t), state, prior, objective, ws, draw, False)
 
 
 def _rows(times, pieces, state, network, objective, x, y, ws):

@@ -23,8 +23,8 @@ from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.placement import draw_weights, placed_backward, placed_forward, spread_backward, spread_gradient
 from bbbnp.kernels.posterior import (
     log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, softplus)
-from bbbnp.kernels.prior import mixture_score
-from bbbnp.kernels.pruning import finite, leave_pruned
+from bbbnp.kernels.prior import log_prior, score_weights
+from bbbnp.kernels.pruning import finite, leave_pruned, left_of
 
 UNIFORM, GEOMETRIC = range(2)
 SHORT, PAPER, PATH = range(3)
@@ -166,21 +166,24 @@ def path_gradient(g, rho, eps, kl_weight):
 
 
 @kernel
-def draw_gradient(dmu, drho, dw, w, rho, eps, prior, weighting):
-    """Fill `dmu` and `drho` with one draw's part of the gradient in mu and rho (E12, E13, E24). Arrays of one shape."""
+def draw_gradient(dmu, drho, dw, score, rho, eps, weighting):
+    """Fill `dmu` and `drho` with one draw's part of the gradient in mu and rho (E12, E13, E24).
+
+    Arrays of one shape; dw that of -log P(D | w) in w, score that of log P(w).
+    """
     cast = rho.dtype.type
     part, kl_weight = cast(weighting.part), cast(weighting.kl_weight)
     if weighting.form == SHORT:
         for j in range(rho.size):
-            a, b = short_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
+            a, b = short_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight)
             dmu[j], drho[j] = part * a, part * b
     elif weighting.form == PATH:
         for j in range(rho.size):
-            a, b = path_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
+            a, b = path_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight)
             dmu[j], drho[j] = part * a, part * b
     else:
         for j in range(rho.size):
-            a, b = paper_gradient(dw[j] - kl_weight * mixture_score(w[j], prior), rho[j], eps[j], kl_weight)
+            a, b = paper_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight)
             dmu[j], drho[j] = part * a, part * b
 
 
@@ -194,19 +197,24 @@ def kl_gradient(dmu, drho, mu, rho, prior, factor):
 
 
 @kernel
-def weights_gradient(dmu, drho, dw, ds, piece, prior, weighting):
+def weights_gradient(dmu, drho, score, dw, ds, piece, prior, weighting):
     """Fill `dmu` and `drho` with one draw's part of the gradient in mu and rho, wherever its noise entered.
 
-    Shapes: all (n,); dw is dW, or dMu beside ds = dS' (E16, E22), which is not read where the noise is in the weights.
+    Shapes: all (n,); dw is dW, or dMu beside ds = dS' (E16, E22), which is not read where the noise is in the weights;
+    `score` is scratch. Returns log P(w), which costs little beside its derivative, or 0 where the KL is closed.
     """
     in_weights, part = weighting.placement == WEIGHTS, dmu.dtype.type(weighting.part)
-    rho = finite(piece.rho) if weighting.pruned else piece.rho
+    rho, log_p = finite(piece.rho) if weighting.pruned else piece.rho, 0.0
+    if weighting.kl == SAMPLED:
+        log_p = score_weights(score, piece.w, prior)
+        if weighting.pruned:
+            log_p = log_prior(left_of(piece).w, prior)  # E19
     if weighting.kl == SAMPLED and in_weights:
-        draw_gradient(dmu, drho, dw, piece.w, rho, piece.eps, prior, weighting)
+        draw_gradient(dmu, drho, dw, score, rho, piece.eps, weighting)
         leave_pruned(dmu, drho, piece.rho, weighting.pruned)
-        return
+        return log_p
     if weighting.kl == SAMPLED:  # the KL's part alone, as if the likelihood were flat; in one call it rounds otherwise
-        draw_gradient(dmu, drho, np.zeros_like(dw), piece.w, rho, piece.eps, prior, weighting)
+        draw_gradient(dmu, drho, np.zeros_like(dw), score, rho, piece.eps, weighting)
     else:
         kl_gradient(dmu, drho, piece.mu, piece.rho, prior, part * dmu.dtype.type(weighting.kl_weight))
     if in_weights:
@@ -218,6 +226,7 @@ def weights_gradient(dmu, drho, dw, ds, piece, prior, weighting):
             dmu[j] += part * dw[j]
         spread_backward(drho, ds, piece.spread, piece.rho, weighting.placement, weighting.part)
     leave_pruned(dmu, drho, piece.rho, weighting.pruned)
+    return log_p
 
 
 @kernel
@@ -240,7 +249,7 @@ def forward_draw(ws, parameters, network, prior, objective, batch, draw):
     log_q, log_p, rows = 0.0, 0.0, batch.x.shape[0]
     if objective.draws > 0:
         piece = Piece(parameters.mu, parameters.rho, ws.w, ws.eps, ws.spread)
-        log_q, log_p = draw_weights(piece, prior, objective, draw, 0)
+        log_q, log_p = draw_weights(piece, prior, objective, draw, 0, True)
     else:
         copy(ws.w, parameters.mu)
     out = placed_forward(ws, network, parameters.mu, batch.x, 0, rows, draw)
@@ -260,7 +269,7 @@ def free_energy_gradient(gradient, parameters, network, prior, objective, batch,
     log_q, log_p, log_lik = 0.0, 0.0, 0.0
     draws, rows = max(objective.draws, 1), batch.x.shape[0]
     placed = ws.spread.size > 0
-    dmu, drho = np.empty_like(ws.w), np.empty_like(ws.w)
+    dmu, drho, score = np.empty_like(ws.w), np.empty_like(ws.w), np.empty_like(ws.w)
     products = np.empty((2 if placed else 1, ws.w.size), ws.w.dtype)
     weighting = Weighting(objective.form, 1 / draws, batch.kl_weight, objective.placement, objective.kl,
                           objective.pruned)
@@ -279,7 +288,7 @@ def free_energy_gradient(gradient, parameters, network, prior, objective, batch,
             spread_gradient(products[1], network, ws, rows)
         if objective.draws > 0:
             piece = Piece(parameters.mu, parameters.rho, ws.w, ws.eps, ws.spread)
-            weights_gradient(dmu, drho, products[0], products[-1], piece, prior, weighting)
+            weights_gradient(dmu, drho, score, products[0], products[-1], piece, prior, weighting)
             add(gradient.mu, dmu)
             add(gradient.rho, drho)
         else:

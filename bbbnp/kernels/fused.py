@@ -65,14 +65,14 @@ def piece_of(theta, ws, start, stop):
 
 
 @kernel
-def draw_tile(t, state, prior, objective, ws, draw):
-    """Weights of tile `t` and, in its row of `ws.parts`, its log q and log P(w) (E4, E5, E7)."""
+def draw_tile(t, state, prior, objective, ws, draw, valued):
+    """Weights of tile `t` and, in its row of `ws.parts`, its log q and, if `valued`, its log P(w) (E4, E5, E7)."""
     start = t * ws.tile
     piece = piece_of(state.theta, ws, start, min(start + ws.tile, ws.w.size))
     if objective.draws == 0:
         copy(piece.w, piece.mu)
         return
-    ws.parts[t, 0], ws.parts[t, 1] = draw_weights(piece, prior, objective, draw, start)
+    ws.parts[t, 0], ws.parts[t, 1] = draw_weights(piece, prior, objective, draw, start, valued)
 
 
 @kernel
@@ -176,19 +176,23 @@ def update_part(a, b, dtheta, state, optimizer, stage):
 
 
 @kernel
-def finish_weights(begin, products, state, prior, optimizer, ws, weighting, stage):
-    """Gradient in mu and rho, and update, of the weights from `begin` on, whose dW is in the cache (E12, E13).
+def finish_weights(u, unit, state, prior, optimizer, ws, weighting, stage):
+    """Gradient in mu and rho, and update, of the weights of unit `u`, whose dW is in the cache (E12, E13).
 
-    With one draw the gradient lives in a tile's scratch; with several, or to record it, in `state.dtheta`.
+    With one draw the gradient lives in a tile's scratch; with several, or to record it, in `state.dtheta`. Their
+    log P(w) is left in the unit's row of `ws.parts`.
     """
-    size, dw, ds = ws.w.size, products[0], products[-1]
-    end, scratch = begin + dw.size, np.zeros((2, min(ws.tile, dw.size)), dw.dtype)
+    size, (begin, products) = ws.w.size, unit
+    dw, ds = products[0], products[-1]
+    end, scratch = begin + dw.size, np.zeros((3, min(ws.tile, dw.size)), dw.dtype)
+    ws.parts[u, 1] = 0
     for a in range(begin, end, ws.tile):
         b = min(a + ws.tile, end)
         dmu, drho = scratch[0, :b - a], scratch[1, :b - a]
         if weighting.part > 0:
-            weights_gradient(dmu, drho, dw[a - begin:b - begin], ds[a - begin:b - begin],
-                             piece_of(state.theta, ws, a, b), prior, weighting)
+            ws.parts[u, 1] += weights_gradient(
+                dmu, drho, scratch[2, :b - a], dw[a - begin:b - begin], ds[a - begin:b - begin],
+                piece_of(state.theta, ws, a, b), prior, weighting)
         else:
             copy(dmu, dw[a - begin:b - begin])  # w = mu
             leave_pruned(dmu, drho, state.theta[size + a:size + b], weighting.pruned)

@@ -97,11 +97,12 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             x, y = data.batch_x[:size], data.batch_y[:size]
         kl_weight = plan.temperature * minibatch_weight(
             plan.minibatch_weights, i, minibatches, size, examples)
-        log_q, log_p, log_lik = 0.0, 0.0, 0.0
+        log_q, log_p, known_log_p, log_lik = 0.0, 0.0, 0.0, 0.0
+        valued = taken == 0 or plan.mode != UPDATE  # in training, log P(w) comes with its derivative, for less
         for number in range(draws):
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
             for t in prange(tiles):
-                draw_tile(np.int64(t), state, prior, objective, ws, draw)
+                draw_tile(np.int64(t), state, prior, objective, ws, draw, valued)
             for depth in range(layers - 1):
                 blocks = row_blocks if depth > 0 or ws.second_inputs.size > 0 else 0  # x as it is needs no preparing
                 for r in prange(blocks):
@@ -112,14 +113,14 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             for r in prange(row_blocks):
                 output_rows(np.int64(r), state.theta, network, objective.likelihood, x, y, ws, draw)
             log_q += column_sum(ws.parts, 0, tiles) / draws
-            log_p += column_sum(ws.parts, 1, tiles) / draws
+            known_log_p += column_sum(ws.parts, 1, tiles) / draws
             log_lik += column_sum(ws.parts, 2, row_blocks) / draws
             if plan.mode == VALUE:
                 continue
             last = number == draws - 1
             update = last and plan.mode == UPDATE
-            if update and not math.isfinite(complexity(log_q, log_p, kl_weight) - log_lik):
-                return taken, log_q, log_p, log_lik
+            if update and not math.isfinite(complexity(log_q, known_log_p, kl_weight) - log_lik):
+                return taken, log_q, known_log_p, log_lik
             if update and taken == 0 and state.good.size > 0:
                 copy(state.good, state.theta)
             for depth in range(layers - 2, 0, -1):
@@ -132,9 +133,13 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl,
                                   objective.pruned)
             for u in prange(units):
-                begin, products = unit_weights(np.int64(u), network, x, ws)
-                finish_weights(begin, products, state, prior, optimizer, ws, weighting, stage)
+                unit = unit_weights(np.int64(u), network, x, ws)
+                finish_weights(np.int64(u), unit, state, prior, optimizer, ws, weighting, stage)
+            log_p += column_sum(ws.parts, 1, units) / draws
             finish_noise(state, optimizer, row_blocks, draws, plan.learn_noise, ws, stage)
+        log_p = log_p if plan.mode == UPDATE else known_log_p
+        if plan.mode == UPDATE and not math.isfinite(log_p):
+            return taken, log_q, log_p, log_lik
         history[epoch, 0] += complexity(log_q, log_p, kl_weight)
         history[epoch, 1] -= log_lik
         step, i = step + 1, i + 1

@@ -103,15 +103,23 @@ def log_likelihood(rows, likelihood, out, y, log_noise):
         Read by the Gaussian likelihood with one deviation a target, fixed or learned.
     """
     total, targets = 0.0, y.shape[1]
+    if likelihood == GAUSSIAN:
+        for n in range(y.shape[0]):
+            rows[n] = 0
+        for t in range(targets):
+            log_deviation = log_noise[t]  # a number that no store can change: its exponential is taken once
+            for n in range(y.shape[0]):
+                term = gaussian(out[n, t], y[n, t], log_deviation) - HALF_LOG_2PI
+                rows[n] += term
+                total += term
+        return total
     for n in range(y.shape[0]):
         row = 0.0
         if likelihood == CATEGORICAL:
             row = float(categorical(out[n], int(y[n, 0])))
         else:
             for t in range(targets):
-                if likelihood == GAUSSIAN:
-                    row += gaussian(out[n, t], y[n, t], log_noise[t]) - HALF_LOG_2PI
-                elif likelihood == GAUSSIAN_INPUT:
+                if likelihood == GAUSSIAN_INPUT:
                     row += gaussian(out[n, t], y[n, t], out[n, targets + t]) - HALF_LOG_2PI
                 else:
                     row += bernoulli(out[n, t], y[n, t])
@@ -127,15 +135,20 @@ def log_likelihood_backward(dout, dlog_noise, likelihood, out, y, log_noise):
     Shapes: dout (B, O) as out, dlog_noise (T,) as log_noise; the latter is untouched by the other likelihoods.
     """
     targets = y.shape[1]
+    if likelihood == GAUSSIAN:
+        for t in range(targets):
+            log_deviation, total = log_noise[t], dlog_noise[t]
+            for n in range(y.shape[0]):
+                dout[n, t], dnoise = gaussian_backward(out[n, t], y[n, t], log_deviation)
+                total += dnoise
+            dlog_noise[t] = total
+        return
     for n in range(y.shape[0]):
         if likelihood == CATEGORICAL:
             categorical_backward(dout[n], out[n], int(y[n, 0]))
         else:
             for t in range(targets):
-                if likelihood == GAUSSIAN:
-                    dout[n, t], dnoise = gaussian_backward(out[n, t], y[n, t], log_noise[t])
-                    dlog_noise[t] += dnoise
-                elif likelihood == GAUSSIAN_INPUT:
+                if likelihood == GAUSSIAN_INPUT:
                     dout[n, t], dout[n, targets + t] = gaussian_backward(out[n, t], y[n, t], out[n, targets + t])
                 else:
                     dout[n, t] = bernoulli_backward(out[n, t], y[n, t])

@@ -82,10 +82,10 @@ def spread_backward(drho, ds, s, rho, placement, part):
 
 
 @kernel
-def draw_weights(piece, prior, objective, draw, start):
+def draw_weights(piece, prior, objective, draw, start, valued):
     """Draw the weights of a piece that begins at `start`; return its log q and log P(w), or KL and 0 (E4, E5, E7, E14).
 
-    Fills what the objective needs of eps, w = mu + sigma*eps and S' (`piece.spread`).
+    Fills what the objective needs of eps, w = mu + sigma*eps and S' (`piece.spread`). Without `valued`, log P(w) is 0.
     """
     closed, in_weights = objective.kl == CLOSED, objective.placement == WEIGHTS
     if not closed or objective.placement != LOCAL:
@@ -100,7 +100,7 @@ def draw_weights(piece, prior, objective, draw, start):
             sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
         return kl_to_gaussian(piece.mu, piece.rho, prior_deviation(prior)), 0.0
     log_q = sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
-    return log_q, log_prior(piece.w, prior)
+    return log_q, log_prior(piece.w, prior) if valued else 0.0
 
 
 @kernel

@@ -45,12 +45,14 @@ def logistic(rho):
 
 
 @kernel(inline=True)
-def logistic_pair(x):
-    """s(-x) and s(x), which sum to one, each with all its digits (E3)."""
+def logistic_mean(a, b, x):
+    """s(-x) a + s(x) b, a mean whose small share keeps all its digits (E3).
+
+    = (near + e far)/(1 + e),  e = exp(-|x|),  near that of the two with the larger share
+    """
     e = exp_minus(abs(x))
-    large = ONE / (ONE + e)
-    small = e * large
-    return (small, large) if x > ZERO else (large, small)
+    near, far = (b, a) if x > ZERO else (a, b)
+    return (near + e * far) / (ONE + e)
 
 
 @kernel(inline=True)

@@ -11,8 +11,10 @@ never leaves the logarithm:
     log(exp(a) + exp(b)) = max(a, b) + softplus(-|b - a|),     responsibility of b = s(b - a)
 """
 
+import numpy as np
+
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.posterior import logistic_pair, softplus
+from bbbnp.kernels.posterior import logistic_mean, softplus
 from bbbnp.kernels.vectormath import HALF, STRIP
 
 
@@ -41,39 +43,64 @@ def log_add(a, b):
 
 
 @kernel(inline=True)
-def mixture_log_density(w, prior):
-    """Log-density of one weight under the scale mixture (E7; paper, equation 7, per weight).
+def mixture(w, prior):
+    """Log-density of one weight under the scale mixture, and its derivative (E7; paper, equation 7, per weight).
 
-    log P(w) = log sum_k pi_k N(w; 0, sigma_k^2)
+    log P(w) = log sum_k pi_k N(w; 0, sigma_k^2),  d log P(w)/dw = -w sum_k r_k/sigma_k^2,  r_k the responsibility of
+    component k for w: both are made of the same exponential
     """
-    total = gaussian_log_density(w, prior[0], prior[1])
+    total, precision = gaussian_log_density(w, prior[0], prior[1]), prior[1]
     for k in range(2, len(prior), 2):
-        total = log_add(total, gaussian_log_density(w, prior[k], prior[k + 1]))  # E7
-    return total
+        log_density = gaussian_log_density(w, prior[k], prior[k + 1])
+        precision = logistic_mean(precision, prior[k + 1], log_density - total)
+        total = log_add(total, log_density)  # E7
+    return total, gaussian_score(w, precision)
+
+
+@kernel(inline=True)
+def mixture_log_density(w, prior):
+    """log P(w) of one weight under the scale mixture (E7)."""
+    return mixture(w, prior)[0]
 
 
 @kernel(inline=True)
 def mixture_score(w, prior):
-    """Derivative of the scale mixture's log-density (E7).
+    """d log P(w)/dw of one weight under the scale mixture (E7)."""
+    return mixture(w, prior)[1]
 
-    d log P(w)/dw = sum_k r_k (-w/sigma_k^2),  r_k the responsibility of component k for w
-    """
-    total, score = gaussian_log_density(w, prior[0], prior[1]), gaussian_score(w, prior[1])
-    for k in range(2, len(prior), 2):
-        log_density = gaussian_log_density(w, prior[k], prior[k + 1])
-        before, component = logistic_pair(log_density - total)
-        score = before * score + component * gaussian_score(w, prior[k + 1])
-        total = log_add(total, log_density)
-    return score
+
+@kernel
+def _score_strip(log_density, score, w, prior):
+    """What `mixture` gives for every weight of a strip; to add while storing would be to add in an order that depends
+    on where the arrays lie."""
+    for j in range(w.size):
+        log_density[j], score[j] = mixture(w[j], prior)
 
 
 @kernel(reorder=True)
-def log_prior(w, prior):
-    """log P(w), summed over the weights of a vector of shape (P,), in float64 strip by strip (E7)."""
-    total = 0.0
-    for start in range(0, w.size, STRIP):
-        strip, part = w[start:start + STRIP], w.dtype.type(0)
-        for j in range(strip.size):
-            part += mixture_log_density(strip[j], prior)
-        total += float(part)
+def _strip_sum(v):
+    """Sum of a strip, in its own precision."""
+    total = v.dtype.type(0)
+    for j in range(v.size):
+        total += v[j]
     return total
+
+
+@kernel
+def score_weights(score, w, prior):
+    """Fill `score` with d log P(w)/dw, and return log P(w), summed in float64 strip by strip (E7).
+
+    Shapes: both (P,). The two share their exponentials.
+    """
+    total, scratch = 0.0, np.empty(STRIP, w.dtype)
+    for a in range(0, w.size, STRIP):
+        b = min(a + STRIP, w.size)
+        _score_strip(scratch[:b - a], score[a:b], w[a:b], prior)
+        total += float(_strip_sum(scratch[:b - a]))
+    return total
+
+
+@kernel
+def log_prior(w, prior):
+    """log P(w), summed over the weights of a vector of shape (P,), in float64 (E7)."""
+    return score_weights(np.empty_like(w), w, prior)

@@ -8,6 +8,7 @@ import pytest
 from scipy import special
 
 from bbbnp.kernels import posterior, prior, vectormath
+from bbbnp.kernels.vectormath import ONE
 
 JIT = not numba.config.DISABLE_JIT
 compiled_only = pytest.mark.skipif(not JIT, reason="uncompiled kernels take NumPy's functions, not the polynomials")
@@ -69,13 +70,15 @@ def log_softplus_backward(rho):
 
 @numba.njit
 def larger(x):
-    """s(|x|), of the pair s(-x) and s(x)."""
-    return max(posterior.logistic_pair(x))
+    """s(|x|), of the shares s(-x) and s(x)."""
+    none, whole = x - x, x - x + ONE
+    return max(posterior.logistic_mean(none, whole, x), posterior.logistic_mean(whole, none, x))
 
 
 @numba.njit
 def smaller(x):
-    return min(posterior.logistic_pair(x))
+    none, whole = x - x, x - x + ONE
+    return min(posterior.logistic_mean(none, whole, x), posterior.logistic_mean(whole, none, x))
 
 
 @numba.njit
