@@ -89,8 +89,9 @@ def signal_to_noise(weights, path=None):
     return drawn
 
 
-CRITERIA = {"snr": (r"$|\mu|/\sigma$", BLUE, "-", "o"), "magnitude": (r"$|\mu|$", INK, "--", "s"),
-            "random": ("random", GREY, ":", "^")}
+CRITERIA = {  # the first wide, so that it is seen under the second, which often coincides with it
+    "snr": (r"$|\mu|/\sigma$", BLUE, "-", "o", 5, 10), "magnitude": (r"$|\mu|$", INK, "--", "s", 2, 5),
+    "random": ("random", GREY, ":", "^", 2, 6)}
 
 
 def pruning(records, path=None):
@@ -100,24 +101,29 @@ def pruning(records, path=None):
     """
     chosen = [r for r in records if r["prediction"] == "averaged" and "test_error" in r]
     networks = list(dict.fromkeys(r["network"] for r in chosen))
-    with drawing(path, 4.6, 13) as drawn:
-        panels = drawn.subplots(1, max(len(networks), 1), sharey=True, squeeze=False)[0]
+    rows = max(1, -(-len(networks) // 2))
+    with drawing(path, 1 + 2.8 * rows, 16) as drawn:
+        grid = drawn.subplots(rows, min(max(len(networks), 1), 2), sharex=True, sharey=True, squeeze=False)
+        panels = grid.ravel()
         for axes, network in zip(panels, networks):
-            for criterion, (name, colour, line, marker) in CRITERIA.items():
+            for criterion, (name, colour, line, marker, width, size) in CRITERIA.items():
                 of = [r for r in chosen if (r["network"], r["criterion"]) == (network, criterion)]
                 parts = sorted({r["removed"] for r in of})
                 error = [np.mean([r["test_error"] for r in of if r["removed"] == part]) for part in parts]
-                axes.plot([100 * (1 - part) for part in parts], error, line, marker=marker, color=colour, linewidth=2,
-                          markersize=6, label=name)
+                axes.plot([100 * (1 - part) for part in parts], error, line, marker=marker, color=colour,
+                          linewidth=width, markersize=size, label=name)
             axes.plot([100 * (1 - part) for part in paper.TABLE_2], list(paper.TABLE_2.values()), "x", color=ORANGE,
                       markersize=8, mew=2, label="paper, 1200")
-            axes.set(xscale="log", yscale="log", ylim=(1, 100), xlabel="% left")
-            axes.set_title(textwrap.fill(network, 22), fontsize="x-small")
+            axes.set(xscale="log", yscale="log", ylim=(1, 100))
+            axes.set_title(textwrap.fill(network, 30), fontsize="small")
             axes.set_xticks((1, 5, 25, 100), ("1", "5", "25", "100"))
             axes.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()
-            axes.invert_xaxis()
-        panels[0].set_ylabel("test error in %, averaged draws")
+        panels[0].invert_xaxis()
+        drawn.supxlabel("% of the weights left")
+        drawn.supylabel("test error in %, averaged draws")
+        for axes in panels[max(len(networks), 1):]:
+            axes.set_visible(False)
         drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False,
                      fontsize="small", handlelength=1.8)
     return drawn

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bbbnp import BayesClassifier, BayesRegressor
+from bbbnp.experiments import mnist
 
 
 class Small(NamedTuple):
@@ -62,6 +63,22 @@ def assert_drawn_alike(tmp_path):
         assert data.startswith(b"\x89PNG") and data == (tmp_path / "b.png").read_bytes()
         assert all(figure.get_size_inches()[0] == 7 for figure in (*figures, draw()))
     return check
+
+
+@pytest.fixture
+def small_mnist(monkeypatch):
+    """Two Gaussian classes in four dimensions in place of the images of MNIST, 300 and 100 of them."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    x = (rng.normal(size=(400, 4)) + 1.5 * y[:, None]).astype(np.float32)
+    monkeypatch.setattr(mnist, "load_split", lambda held_out, data_dir=None: (x[:300], y[:300], x[300:], y[300:]))
+
+
+@pytest.fixture
+def settings():
+    """Make the settings of a run on them: five units, six epochs."""
+    return lambda method="mixture", **changed: mnist.settings_of(
+        method, hidden=5, **{"epochs": 6, "learning_rate": 1e-2, **changed})
 
 
 @pytest.fixture

@@ -1,27 +1,15 @@
-"""Runs on MNIST and the search of their settings, on small data in its place."""
+"""Runs on MNIST, on small data in its place."""
 
 import json
 
 import numpy as np
 import pytest
 
-from bbbnp import cli, paper, training
+from bbbnp import cli, training
 from bbbnp.datafiles import DataError
-from bbbnp.experiments import mnist, mnist_finals, mnist_grid, mnist_table
+from bbbnp.experiments import mnist, mnist_table
 
-
-@pytest.fixture(autouse=True)
-def small_data(monkeypatch):
-    """Two Gaussian classes in four dimensions in place of the images, 300 and 100 of them."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, 400)
-    x = (rng.normal(size=(400, 4)) + 1.5 * y[:, None]).astype(np.float32)
-    monkeypatch.setattr(mnist, "load_split", lambda held_out, data_dir=None: (x[:300], y[:300], x[300:], y[300:]))
-    return x, y
-
-
-def settings(method="mixture", **changed):
-    return mnist.settings_of(method, hidden=5, **{"epochs": 6, "learning_rate": 1e-2, **changed})
+pytestmark = pytest.mark.usefixtures("small_mnist")
 
 
 def test_pixels_are_divided_by_126():
@@ -41,7 +29,7 @@ def test_the_last_10000_training_images_are_held_out(monkeypatch):
     assert len(x) == 60_000 and len(watched) == 10_000 and labels[-1] == 9_999
 
 
-def test_each_method_is_its_network():
+def test_each_method_is_its_network(settings):
     networks = {method: mnist.network(settings(method)) for method in mnist.METHODS}
     assert [net.posterior for net in networks.values()] == ["point", "dropout", "diagonal", "diagonal"]
     assert networks["mixture"].prior.sigma2 == np.exp(-6) and networks["gaussian"].prior.sigma == np.exp(-1)
@@ -53,7 +41,7 @@ def test_each_method_is_its_network():
 
 
 @pytest.mark.parametrize("method", mnist.METHODS)
-def test_a_run_leaves_its_record(method, tmp_path):
+def test_a_run_leaves_its_record(method, tmp_path, settings):
     record = mnist.run(tmp_path / "run", settings(method), progress=False)
     assert json.loads((tmp_path / "run/result.json").read_text()) == record
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
@@ -67,7 +55,7 @@ def test_a_run_leaves_its_record(method, tmp_path):
     assert mnist.load_run(tmp_path / "run")[1].posterior == mnist.network(settings(method)).posterior
 
 
-def test_a_held_out_run_says_validation_and_nothing_of_the_test(tmp_path):
+def test_a_held_out_run_says_validation_and_nothing_of_the_test(tmp_path, settings):
     record = mnist.run(tmp_path / "run", settings(held_out=True), progress=False)
     assert "validation_nll" in record and not any(name.startswith("test") for name in record)
     assert mnist_table.collect(tmp_path) == []
@@ -75,7 +63,7 @@ def test_a_held_out_run_says_validation_and_nothing_of_the_test(tmp_path):
 
 @pytest.mark.parametrize("stop_in_training", [True, False], ids=["in training", "while it is scored"])
 @pytest.mark.parametrize("method", ["mixture", "dropout"])
-def test_a_stopped_run_resumes_to_the_same_bits_and_log(method, stop_in_training, tmp_path, monkeypatch):
+def test_a_stopped_run_resumes_to_the_same_bits_and_log(method, stop_in_training, tmp_path, monkeypatch, settings):
     whole = mnist.run(tmp_path / "whole", settings(method), progress=False)
     with monkeypatch.context() as patch:
         calls = iter(range(100))
@@ -103,14 +91,14 @@ def test_a_stopped_run_resumes_to_the_same_bits_and_log(method, stop_in_training
     assert {**resumed, "wall_time_s": 0} == {**whole, "wall_time_s": 0}
 
 
-def test_a_finished_run_resumes_to_its_record_alone(tmp_path):
+def test_a_finished_run_resumes_to_its_record_alone(tmp_path, settings):
     record = mnist.run(tmp_path, settings(), progress=False)
     before = (tmp_path / "model.npz").stat().st_mtime_ns
     assert mnist.run(tmp_path, resume=True, progress=False) == record
     assert (tmp_path / "model.npz").stat().st_mtime_ns == before
 
 
-def test_a_folder_with_a_run_is_not_written_over_and_one_without_is_not_resumed(tmp_path):
+def test_a_folder_with_a_run_is_not_written_over_and_one_without_is_not_resumed(tmp_path, settings):
     with pytest.raises(ValueError, match="holds no run to resume"):
         mnist.run(tmp_path, resume=True)
     with pytest.raises(FileNotFoundError, match="holds no trained run"):
@@ -123,196 +111,23 @@ def test_a_folder_with_a_run_is_not_written_over_and_one_without_is_not_resumed(
 @pytest.mark.parametrize("changed, message", [
     ({"epochs": 0}, "epochs=0 must be an integer of at least 1"), ({"learning_rate": -1.0}, "learning_rate=-1.0 must"),
     ({"sigma2": 0.0}, "sigma2=0.0 must"), ({"hidden": 0}, "hidden=0 must")], ids=str)
-def test_settings_that_cannot_be_leave_no_run_behind(changed, message, tmp_path):
+def test_settings_that_cannot_be_leave_no_run_behind(changed, message, tmp_path, settings):
     with pytest.raises(ValueError, match=message):
         mnist.run(tmp_path / "run", settings() | changed, progress=False)
     assert not (tmp_path / "run").exists()
 
 
-def test_without_data_no_run_is_left_behind(tmp_path, monkeypatch):
+def test_without_data_no_run_is_left_behind(tmp_path, monkeypatch, settings):
     monkeypatch.setattr(mnist, "load_split", lambda *_: (_ for _ in ()).throw(DataError("no file")))
     with pytest.raises(DataError):
         mnist.run(tmp_path / "run", settings(), progress=False)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_is_finished_with_its_own_settings_only(tmp_path):
+def test_a_run_is_finished_with_its_own_settings_only(tmp_path, settings):
     mnist.finished((tmp_path, settings(), None))
     with pytest.raises(ValueError, match="holds a run with other settings: name another folder"):
         mnist.finished((tmp_path, settings(epochs=7), None))
-
-
-def test_the_table_stops_where_ctrl_c_stopped_a_run_and_goes_on(tmp_path, monkeypatch):
-    cells, run = {f"mixture_5_{seed}": settings(seed=seed) for seed in range(3)}, training.run
-    with monkeypatch.context() as patch:
-        calls = iter(range(100))
-        patch.setattr(training, "run", lambda *a, **k: run(*a, **k) or next(calls) == 8)
-        with pytest.raises(KeyboardInterrupt):
-            mnist_table.run(tmp_path, cells, jobs=1, progress=False)
-    assert not (tmp_path / "mixture_5_1/result.json").exists() and not (tmp_path / "mixture_5_2").exists()
-    mnist_table.run(tmp_path, cells, jobs=1, progress=False)
-    assert [r["seed"] for r in mnist_table.collect(tmp_path)] == [0, 1, 2]
-
-
-def test_the_grid_is_the_papers_with_both_minibatch_weights():
-    for weights in ("geometric", "uniform"):
-        points = [p for p in mnist_grid.grid("mixture") if p["minibatch_weights"] == weights]
-        assert len(points) == 324 == len({json.dumps(p) for p in points})
-    assert {p["learning_rate"] for p in mnist_grid.grid("sgd")} == {1e-3, 1e-4, 1e-5}
-    assert {round(-np.log(p["sigma2"])) for p in mnist_grid.grid("mixture")} == {6, 7, 8}
-    for method in mnist.METHODS:
-        for point in mnist_grid.grid(method):
-            mnist.network(mnist.settings_of(method, **point))._checked()
-
-
-def test_rungs_cost_the_same_and_together_the_budget():
-    found = mnist_grid.rungs(648, 800)
-    assert [n for n, _ in found] == [648, 162, 41, 11, 3]
-    np.testing.assert_allclose([n * passes for n, passes in found], 160)
-
-
-@pytest.fixture
-def trials(monkeypatch):
-    """Trials whose error is known, better at higher learning rates and worse for more draws; and a count of them."""
-    ran = []
-
-    def train(method, hidden, seed, point, passes, data_dir):
-        ran.append(point)
-        if point["learning_rate"] == 1e-5:
-            raise training.DivergenceError("too large")
-        error = 50 - 1e4 * point["learning_rate"] + point.get("draws", 1) + 0.1 / passes
-        return {"error_mean_network": error, "error_averaged": error, "nll": 1.0, "cpu_s": 0.5}
-
-    monkeypatch.setattr(mnist_grid, "_train", train)
-    return ran
-
-
-def test_the_search_keeps_the_best_and_does_not_run_trials_twice(trials, tmp_path):
-    found = mnist_grid.run(tmp_path, "gaussian", jobs=1, budget=40, progress=False)
-    assert len(trials) == 72 + 18 + 5 + 3 and [t["rung"] for t in found] == [3] * 3
-    assert found[0]["point"]["learning_rate"] == 1e-3 and found[0]["point"]["draws"] == 1
-    assert mnist_grid.run(tmp_path, "gaussian", jobs=1, budget=40, progress=False) == found and len(trials) == 98
-    path = tmp_path / "gaussian_400_0_40.jsonl"
-    path.write_text("".join(line + "\n" for line in path.read_text().splitlines()[:80]))  # it was stopped in rung 1
-    assert mnist_grid.run(tmp_path, "gaussian", jobs=1, budget=40, progress=False) == found and len(trials) == 98 + 18
-    summary = mnist_grid.summary(tmp_path, "gaussian", budget=40)
-    assert summary["best"] == found[0] and summary["trials"] == 98 and summary["cpu_s"] == pytest.approx(49 - 12, abs=1)
-    with pytest.raises(FileNotFoundError, match="search first"):
-        mnist_grid.summary(tmp_path, "sgd")
-
-
-@pytest.mark.parametrize("passes, rows, epochs", [(0.5, 150, 1), (3.0, 300, 3)])
-def test_a_trial_below_one_pass_sees_part_of_the_images_at_a_temperature_of_that_part(
-        passes, rows, epochs, monkeypatch):
-    monkeypatch.setattr(mnist_grid, "_held", [])
-    seen, network = {}, mnist.network
-
-    def watched(chosen, **more):
-        seen.update(chosen)
-        model = network(chosen, **more)
-        fit = model.fit
-        model.fit = lambda x, y: seen.update(rows=len(x)) or fit(x, y)
-        return model
-
-    monkeypatch.setattr(mnist, "network", watched)
-    found = mnist_grid.trial(("mixture", 5, 0, {"learning_rate": 1e-2, "draws": 1}, passes, None))
-    assert (seen["rows"], seen["epochs"], seen["temperature"]) == (rows, epochs, rows / 300)
-    assert 0 <= found["error_mean_network"] < 60 and found["cpu_s"] >= 0
-
-
-def test_a_trial_that_ctrl_c_stopped_is_no_trial(tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist_grid, "_held", [])
-    run, calls = training.run, iter(range(100))
-    monkeypatch.setattr(training, "run", lambda *a, **k: run(*a, **k) or next(calls) == 2)
-    with pytest.raises(KeyboardInterrupt):
-        mnist_grid.run(tmp_path, "sgd", hidden=5, jobs=1, budget=2, progress=False)
-    assert len((tmp_path / "sgd_5_0_2.jsonl").read_text().splitlines()) == 2
-
-
-def test_the_plan_has_every_cell_with_the_settings_of_its_search(trials, tmp_path):
-    for method, budget in mnist_grid.BUDGETS.items():
-        mnist_grid.run(tmp_path, method, jobs=1, budget=budget, progress=False)
-    cells = mnist_table.plan(tmp_path)
-    assert len(cells) == 12 + 4 and next(iter(cells)) == "mixture_1200_0"
-    assert [cells[f"mixture_400_{seed}"]["seed"] for seed in range(5)] == [0, 1, 2, 3, 4]
-    assert cells["sgd_800_0"]["learning_rate"] == 1e-3 and not any(c["held_out"] for c in cells.values())
-    assert {c["epochs"] for c in cells.values()} == {mnist_table.EPOCHS}
-    finals = {"result": {"method": "mixture", "settings": settings(epochs=7, draws=2, seed=3)}}
-    cells = mnist_table.plan(tmp_path, finals)  # what they chose is the mixture's, at every width and seed
-    assert {c["epochs"] for c in cells.values() if c["method"] != "mixture"} == {mnist_table.EPOCHS}
-    assert cells["mixture_800_0"] == {**settings(epochs=7, draws=2), "hidden": 800}
-    assert [cells[f"mixture_400_{seed}"]["seed"] for seed in range(5)] == [0, 1, 2, 3, 4]
-
-
-def test_runs_of_other_lengths_are_rows_of_their_own(tmp_path):
-    for name, epochs in (("short", 4), ("long", 6)):
-        mnist.run(tmp_path / name, settings(epochs=epochs), progress=False)
-    records = mnist_table.collect(tmp_path)
-    assert len(mnist_table.collect(tmp_path, earlier=[{**records[0], "epochs": 9}, records[1]])) == 3
-    cells = mnist_table.cells_of(records)
-    assert list(cells) == [("mixture", 5, 4, "nobody"), ("mixture", 5, 6, "nobody")]
-    assert all(len(of) == 1 for of in cells.values())
-
-
-def test_a_record_says_who_chose_its_settings(tmp_path):
-    for name, changed in (("final", {"draws": 2}), ("search", {"seed": 1}), ("given", {"draws": 3})):
-        mnist.run(tmp_path / name, settings(epochs=2, **changed), progress=False)
-    mnist.run(tmp_path / "placed", settings(epochs=2, weight_noise="local"), progress=False)  # not what was searched
-    search = {"mixture": {"best": {"point": {"draws": 1, "learning_rate": 1e-2}}}}
-    finals = {"result": {"method": "mixture", "settings": settings(epochs=2, draws=2, seed=9)}}
-    records = mnist_table.collect(tmp_path, search, finals=finals)
-    assert [(r["settings"]["draws"], r["chosen_by"]) for r in records] == [
-        (2, "finals"), (3, "nobody"), (1, "nobody"), (1, "search")]
-    assert [r["chosen_by"] for r in mnist_table.preferred(records)] == ["finals"]
-    assert mnist_table.preferred(records[1:]) == records[3:] and mnist_table.preferred(records[1:3]) == records[1:3]
-    assert all(r["selected_on"] == mnist_table.SELECTED_ON[r["chosen_by"]] for r in records)
-    later = mnist_table.collect(tmp_path / "nothing", search, earlier=records)  # without the finals
-    assert [r["chosen_by"] for r in later] == ["nobody", "nobody", "nobody", "search"]
-
-
-def test_table_1_from_runs(tmp_path, capsys):
-    cells = {f"mixture_5_{seed}": settings(seed=seed) for seed in range(2)} | {"sgd_5_0": settings("sgd")}
-    for name, chosen in cells.items():
-        record = mnist.finished((tmp_path / name, chosen, None))
-        assert mnist.finished((tmp_path / name, chosen, None)) == record  # a finished run is kept
-    assert cli.main(["mnist", "--collect", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
-    records = json.loads((tmp_path / "out/mnist_table1.json").read_text())
-    assert [(r["method"], r["seed"]) for r in records] == [("sgd", 0), ("mixture", 0), ("mixture", 1)]
-    assert len(records[0]["curve"]) == 6 and (tmp_path / "out/mnist_learning_curves.png").exists()
-    errors = [r["test_error_mean_network"] for r in records[1:]]
-    mean, error = mnist_table.spread(records[1:], "test_error_mean_network")
-    assert mean == sum(errors) / 2 and error == pytest.approx(abs(errors[0] - errors[1]) / 2)
-    assert f"{mean:.2f} +- {error:.2f}" in capsys.readouterr().out
-    (tmp_path / "sgd_5_0/result.json").unlink()  # its record stays, beside one that is new; one run again is replaced
-    again = mnist.finished((tmp_path / "mixture_5_2", settings(seed=2), None))
-    (tmp_path / "mixture_5_1/result.json").write_text(json.dumps({**again, "seed": 1}))
-    assert cli.main(["mnist", "--collect", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
-    later = json.loads((tmp_path / "out/mnist_table1.json").read_text())
-    assert [(r["method"], r["seed"]) for r in later] == [("sgd", 0), ("mixture", 0), ("mixture", 1), ("mixture", 2)]
-    assert later[:2] == records[:2] and later[2]["test_nll"] == again["test_nll"] != records[2]["test_nll"]
-    assert cli.main(["mnist", "--collect", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
-
-
-@pytest.mark.parametrize("contest", mnist_finals.CONTESTS)
-def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_path, capsys, monkeypatch):
-    scored, load, of = [], mnist.load_split, mnist_finals.CONTESTS[contest][1]
-    monkeypatch.setattr(mnist, "load_split", lambda held_out, data_dir=None: scored.append(held_out) or load(held_out))
-    command = ["mnist", f"--{contest}", str(tmp_path / "runs"), "--hidden", "5", "--epochs", "2", "--threads", "1",
-               "--out", str(tmp_path)]
-    assert cli.main(command) == 0 and "test error" in capsys.readouterr().out
-    assert scored == [True] * len(of) + [False]
-    found = json.loads((tmp_path / f"mnist_{contest}.json").read_text())
-    errors = {name: r["validation_error_mean_network"] for name, r in found["candidates"].items()}
-    assert set(errors) == set(of) and errors[found["chosen"]] == min(errors.values())
-    chosen = {**found["candidates"][found["chosen"]]["settings"], "held_out": False}
-    assert found["result"]["settings"] == chosen and chosen["hidden"] == 5
-    assert chosen["temperature"] == (0.1 if contest == "moonshot" else 1)
-    assert not any(name.startswith("test_") for r in found["candidates"].values() for name in r)
-    assert cli.main(command) == 0 and len(scored) == len(of) + 1  # all is kept
-    assert cli.main([*command, "--seed", "1"]) == 2 and "other settings" in capsys.readouterr().err
-    monkeypatch.setattr(training, "run", lambda *_, **__: True)
-    command[2] = str(tmp_path / "others")
-    assert cli.main(command) == 1 and "the same command goes on" in capsys.readouterr().out
 
 
 def test_the_command_trains_resumes_and_refuses(tmp_path, capsys, monkeypatch):
@@ -324,9 +139,3 @@ def test_the_command_trains_resumes_and_refuses(tmp_path, capsys, monkeypatch):
     assert cli.main([*run, "--resume"]) == 0
     monkeypatch.setattr(mnist, "load_split", lambda *_: (_ for _ in ()).throw(DataError("no file")))
     assert cli.main(["mnist", "--run", str(tmp_path / "other")]) == 1 and "no file" in capsys.readouterr().err
-
-
-def test_the_papers_tables_have_a_number_for_every_cell():
-    assert set(paper.TABLE_1) == set(mnist.METHODS)
-    assert all(len(row) == len(paper.WIDTHS) for row in paper.TABLE_1.values())
-    assert all(len(curve) <= len(paper.EPOCHS) for curve in paper.FIGURE_2.values())

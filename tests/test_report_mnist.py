@@ -43,7 +43,8 @@ def contest():
 def test_the_moonshot_names_its_temperature_and_target(contest, tmp_path):
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps(contest))
     text = report_mnist.moonshot(tmp_path)
-    assert "| first | pi 0.5, sigma1 1, sigma2 0.0025 | weights | 1.20 | 1.20 | 1.2000 |" in text and "T = 0.1" in text
+    assert "| first | 400, 7 | pi 0.5, sigma1 1, sigma2 0.0025 | weights | 1.20 | 1.20 | 1.2000 |" in text
+    assert "T = 0.1" in text
     assert 'The lowest, "second", trained again on all 60,000 images: test error 1.30 % of the mean network' in text
     assert "All runs together took 90 minutes" in text
     assert r"This network targets $P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior." in text

@@ -1,7 +1,8 @@
 """``bbbnp bench``: what a training step costs, beside the products that no method can avoid and beside other libraries.
 
-Everything is timed in one process and in turn: in each round every contestant runs once, and a ratio is the median of
-the rounds' ratios, so that a machine that slows down slows all. Times are of `training.run`, which draws minibatches
+Ours and the products are timed in one process and in turn: in each round every contestant runs once, and a ratio is the
+median of the rounds' ratios, so that a machine that slows down slows all. Other libraries come afterwards, each in a
+process of its own. Times are of `training.run`, which draws minibatches
 and computes the free energy's value in every step; costs are in nanoseconds per weight and step.
 """
 

@@ -114,8 +114,9 @@ def moonshot(results):
         return ""
     s = found["result"]["settings"]
     return "\n".join([
-        f"**Low temperature**: {s['hidden']} units, {s['epochs']} epochs, T = {s['temperature']:g}, seed {s['seed']}, "
-        "validation error in percent", "", *_candidates(found["candidates"], {
+        f"**Low temperature**: T = {s['temperature']:g}, seed {s['seed']}, validation error in percent", "",
+        *_candidates(found["candidates"], {
+            "units, epochs": lambda r: f"{r['hidden']}, {r['epochs']}",
             "prior": lambda r: prior_text(r["settings"], r["method"] == "gaussian"),
             "noise in": lambda r: r["settings"]["weight_noise"]}), "", (
             f"{_result(found, 'mnist_moonshot')} This network targets "

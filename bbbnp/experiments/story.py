@@ -61,8 +61,9 @@ def libm_step(theta, moments, dw, network, x, y, ws):
 def contestants(widths):
     """The five, as functions of a number of steps, and the number of steps one call of the last three takes."""
     prior, threads = PRIORS["mixture"], numba.config.NUMBA_NUM_THREADS
-    tiled = Trainer(widths, prior, threads=1, block=BATCH, columns=1 << 40, unit=1 << 40)
-    fused, threaded = (Trainer(widths, prior, threads=count) for count in (1, threads))
+    whole = {"block": BATCH, "columns": 1 << 40}  # examples and columns are cut for threads alone
+    tiled, fused = (Trainer(widths, prior, threads=1, **whole, **pieces) for pieces in ({"unit": 1 << 40}, {}))
+    threaded = Trainer(widths, prior, threads=threads)
     problem, theta, size = tiled.problem, tiled.state.theta.copy(), tiled.size
     x, y, ws = problem.data.batch_x, problem.data.batch_y, problem.ws
     moments, dw = np.zeros((2, theta.size), theta.dtype), np.empty(size, theta.dtype)
