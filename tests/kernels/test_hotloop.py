@@ -12,7 +12,7 @@ SEED, ARCHITECTURE = 5, Architecture((2, 3, 1))  # 13 weights
 OBJECTIVE = Objective(GaussianPrior(), noise=0.5)
 
 
-def loop(steps, *, batch, epoch=0, first=0, pieces=None):
+def loop(steps, *, batch, epoch=0, first=0, pieces=None, prior=OBJECTIVE.prior, rate=1e-3):
     """So many steps of gradient descent on twelve examples, from minibatch `first` of an epoch: all that they leave."""
     rng = np.random.default_rng(8)
     x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
@@ -22,8 +22,8 @@ def loop(steps, *, batch, epoch=0, first=0, pieces=None):
     data = hotloop.Data(x, y, np.arange(12), x[:batch].copy(), y[:batch].copy())
     history, step = np.zeros((3, 2)), epoch * -(-12 // batch) + first
     result = hotloop.train_serial(
-        steps, history, state, ARCHITECTURE.network, OBJECTIVE.prior.components(np.float64), OBJECTIVE.for_kernels,
-        optimizer.Optimizer(optimizer.SGD, 1e-3, optimizer.CONSTANT, 1.0, 0.9, 0.999, 1e-8), data,
+        steps, history, state, ARCHITECTURE.network, prior.components(np.float64), OBJECTIVE.for_kernels,
+        optimizer.Optimizer(optimizer.SGD, rate, optimizer.CONSTANT, 1.0, 0.9, 0.999, 1e-8), data,
         hotloop.Plan(batch, elbo.UNIFORM, 1.0, False, 0, hotloop.UPDATE), hotloop.Cursor(SEED, step, epoch, first),
         ARCHITECTURE.workspace(batch, np.float64, **pieces or {}))
     return SimpleNamespace(result=result, start=start, state=state, data=data, history=history)
@@ -48,6 +48,16 @@ def test_parameters_are_kept_as_they_were_before_the_first_step():
         left = loop(steps, batch=6)
         np.testing.assert_array_equal(left.state.good, left.start)
         assert np.all(left.state.theta[:26] != left.start[:26])
+
+
+def test_a_prior_that_overflows_stops_the_loop_wherever_its_value_is_computed():
+    """Beside the draw in the first step, beside the update in others; in both the likelihood is a number."""
+    for sigma, rate, taken in ((1e-154, 1e-3, 0), (1e-150, 1e-294, 1)):
+        with np.errstate(over="ignore"):  # it is the matter here, and plain Python warns of it
+            left = loop(3, batch=6, prior=GaussianPrior(sigma), rate=rate)
+        assert left.result[0] == taken and left.result[2] == -np.inf and np.isfinite(left.result[3])
+        assert np.isfinite(left.history).all() and left.history.any() == (taken > 0)
+        assert np.array_equal(left.state.good, left.start) == (taken > 0)
 
 
 @pytest.mark.parametrize("epoch, first", [(0, 0), (0, 1), (2, 0), (2, 1)])
