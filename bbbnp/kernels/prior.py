@@ -58,12 +58,6 @@ def mixture(w, prior):
 
 
 @kernel(inline=True)
-def mixture_log_density(w, prior):
-    """log P(w) of one weight under the scale mixture (E7)."""
-    return mixture(w, prior)[0]
-
-
-@kernel(inline=True)
 def mixture_score(w, prior):
     """d log P(w)/dw of one weight under the scale mixture (E7)."""
     return mixture(w, prior)[1]
