@@ -166,6 +166,11 @@ def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_
     assert chosen["temperature"] == (0.1 if contest == "moonshot" else 1)
     assert not any(name.startswith("test_") for r in found["candidates"].values() for name in r)
     assert cli.main(command) == 0 and len(scored) == len(of) + 1  # all is kept
+    assert json.loads((tmp_path / f"mnist_{contest}.json").read_text()) == {**found, "earlier": []} == found
+    other = {**found["result"], "hidden": 7}
+    (tmp_path / f"mnist_{contest}.json").write_text(json.dumps({**found, "result": other}))
+    assert cli.main(command) == 0  # a look at the test images that another choice had is not forgotten
+    assert json.loads((tmp_path / f"mnist_{contest}.json").read_text()) == {**found, "earlier": [other]}
     assert cli.main([*command, "--seed", "1"]) == 2 and "other settings" in capsys.readouterr().err
     monkeypatch.setattr(training, "run", lambda *_, **__: True)
     command[2] = str(tmp_path / "others")

@@ -47,6 +47,10 @@ def test_the_moonshot_names_its_temperature_and_target(contest, tmp_path):
     assert "T = 0.1" in text
     assert 'The lowest, "second", trained again on all 60,000 images: test error 1.30 % of the mean network' in text
     assert "All runs together took 90 minutes" in text
+    assert "An earlier contest" not in text
+    earlier = {**contest["result"], "hidden": 300, "test_nll": 0.07}
+    (tmp_path / "mnist_moonshot.json").write_text(json.dumps({**contest, "earlier": [earlier]}))
+    assert "had chosen 300 units and 7 epochs: 1.30 %, 1.40 %, NLL 0.0700. All" in report_mnist.moonshot(tmp_path)
     assert r"This network targets $P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior." in text
 
 

@@ -105,6 +105,9 @@ def _contest(name, folder, options):
     if found is None:
         print("stopped; the same command goes on")
         return 1
+    before = results.read(out, f"mnist_{name}") or {"earlier": [], "result": found["result"]}
+    looks = [*before.get("earlier", []), before["result"]]  # at the test images: one that was replaced is still one
+    found["earlier"] = [record for record in looks if record != found["result"]]
     results.write_text(out / f"mnist_{name}.json", json.dumps(found, indent=1) + "\n")
     print(f"{found['chosen']}: test error {found['result']['test_error_mean_network']:.2f} %")
     return 0

@@ -82,14 +82,22 @@ def _candidates(records, head):
         f"{r['validation_error_averaged']:.2f} | {r['validation_nll']:.4f} |" for name, r in records.items()]
 
 
+def _earlier(record):
+    """What the choice among fewer candidates had shown of the test images before, which is a look at them too."""
+    return (f"An earlier contest, of fewer candidates, had chosen {record['hidden']} units and "
+            f"{record['epochs']} epochs: {record['test_error_mean_network']:.2f} %, "
+            f"{record['test_error_averaged']:.2f} %, NLL {record['test_nll']:.4f}. ")
+
+
 def _result(found, path):
     """What the best candidate of a contest gives on the test images, and what all of it took."""
     record = found["result"]
     runs = [*found["candidates"].values(), record]
     return (f"The lowest, \"{found['chosen']}\", trained again on all 60,000 images: test error "
             f"{record['test_error_mean_network']:.2f} % of the mean network, {record['test_error_averaged']:.2f} % of "
-            f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. All runs "
-            f"together took {sum(r['wall_time_s'] for r in runs) / 60:.0f} minutes, pauses and other work included "
+            f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. "
+            f"{''.join(map(_earlier, found.get('earlier', [])))}All runs together took "
+            f"{sum(r['wall_time_s'] for r in runs) / 60:.0f} minutes, pauses and other work included "
             f"([all numbers](pictures/{path}.json), {record['machine']}).")
 
 
