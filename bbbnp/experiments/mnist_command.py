@@ -105,7 +105,7 @@ def _contest(name, folder, options):
     if found is None:
         print("stopped; the same command goes on")
         return 1
-    before = results.read(out, f"mnist_{name}") or {"earlier": [], "result": found["result"]}
+    before = results.read(out, f"mnist_{name}") or found
     looks = [*before.get("earlier", []), before["result"]]  # at the test images: one that was replaced is still one
     found["earlier"] = [record for record in looks if record != found["result"]]
     results.write_text(out / f"mnist_{name}.json", json.dumps(found, indent=1) + "\n")

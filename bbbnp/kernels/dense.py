@@ -58,7 +58,7 @@ def dense_forward(y, x, w, b):
 def dense_columns(y, x, w, b, start, stop):
     """Columns start .. stop - 1 of y = x W + b (E10).
 
-    With one input the product is that of two vectors, a row at a time, which BLAS takes three times as long for.
+    With one input the product is that of two vectors, and every row is done in one loop, bias and all, without BLAS.
     """
     single, weight, bias = x.shape[1] == 1, w[0][start:stop], b[start:stop]
     if not single:

@@ -1,7 +1,8 @@
 """Many training steps inside one compiled call, built twice from one source: for one thread and for several.
 
 The loop is a function of its arguments: minibatch order is a function of seed and epoch, noise of seed and step. It
-stops early at a step whose free energy is not finite, before that step's update.
+stops early at a step whose free energy is not finite, before that step's update; but where log P(w) alone overflows,
+after the first step of a call, that is seen only in the update.
 """
 
 import math
@@ -137,8 +138,9 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                 finish_weights(np.int64(u), unit, state, prior, optimizer, ws, weighting, stage)
             log_p += column_sum(ws.parts, 1, units) / draws
             finish_noise(state, optimizer, row_blocks, draws, plan.learn_noise, ws, stage)
-        log_p = log_p if plan.mode == UPDATE else known_log_p
-        if plan.mode == UPDATE and not math.isfinite(log_p):
+        if plan.mode != UPDATE:
+            log_p = known_log_p
+        elif not math.isfinite(log_p):
             return taken, log_q, log_p, log_lik
         history[epoch, 0] += complexity(log_q, log_p, kl_weight)
         history[epoch, 1] -= log_lik

@@ -54,6 +54,12 @@ def test_layer_and_its_gradients_by_hand():
     np.testing.assert_array_equal(db, [1, -2])
 
 
+def test_columns_of_a_layer_of_one_input_by_hand():
+    x, w, b, y = np.array([[2.0], [3]]), np.array([[1.0, 10, 100]]), np.array([5.0, 6, 7]), np.full((2, 3), 9.0)
+    dense.dense_columns(y, x, w, b, 1, 3)
+    np.testing.assert_array_equal(y, [[9, 26, 207], [9, 36, 307]])
+
+
 def test_gradients_in_weights_and_biases_are_sums_over_the_batch():
     x, w, dy = np.array([[1.0, 2, 3], [4, 5, 6]]), np.eye(3)[:, :2].copy(), np.array([[1.0, 10], [100, 1000]])
     _, dw, db = layer_gradient(dy, x, w)
