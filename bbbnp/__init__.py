@@ -2,10 +2,10 @@
 
 Reading order: `bbbnp.reference`, the whole algorithm on one page of NumPy; then the chapters of `bbbnp.kernels`
 (vectormath, noise, posterior, prior, divergence, likelihood, activation, product, dense, draw, pruning, dropout,
-placement, optimizer, elbo, fused, hotloop, predictive, thompson); then what people meet: `objective` and `study`, the
-free energy as an ordinary function; `gradcheck` and `exact`, the proofs; `temperature`, which posterior a loss targets;
-`parameters`, `estimator`, `classifier` and `model`, the two models; `training` and `prediction`, the loops around the
-kernels; `pruning`; `bandit` and `game`; `data` and `datafiles`, what to train on.
+second_product, placement, optimizer, elbo, fused, hotloop, predictive, thompson); then what people meet: `objective`
+and `study`, the free energy as an ordinary function; `gradcheck` and `exact`, the proofs; `temperature`, which
+posterior a loss targets; `parameters`, `estimator`, `classifier` and `model`, the two models; `training` and
+`prediction`, the loops around the kernels; `pruning`; `bandit` and `game`; `data` and `datafiles`, what to train on.
 """
 
 __version__ = "0.1.0"

@@ -105,11 +105,12 @@ class Architecture:
         blocks = -(-rows // block)
         flat, pieces = rows * sum(self.widths[1:]), max(blocks, -(-self.size // tile), len(units))
         given = rows * sum(self.widths[:-1])
-        of_second = {"weights": [0, 0, 0], "dropout": [0, given, 0]}.get(weight_noise, [self.size, given, flat])
+        of_second = {"weights": [0, None, None], "dropout": [0, given, None]}.get(
+            weight_noise, [self.size, given, flat])
         return Workspace(
             *(np.zeros(n, dtype) for n in [self.size] * 2 + [flat] * 2 + [rows]), tile, block, columns,
             np.array(units, np.int64), np.zeros((pieces, 3)), np.zeros((blocks, targets), dtype),
-            *(np.zeros(n, dtype) for n in of_second))
+            *(None if n is None else np.zeros(n, dtype) for n in of_second))
 
     def initial_mu(self, seed, dtype=np.float64):
         """Means before training: W normal with variance 2/K (He et al. 2015; 1/K for tanh and sigmoid), b zero.
@@ -119,7 +120,7 @@ class Architecture:
         ndarray, shape (P,)
         """
         mu = np.empty(self.size, dtype)
-        noise.normals(mu, seed, noise.INITIAL, 0, 0)
+        noise.normals(mu, seed, noise.INITIAL, 0, 0, 0)
         for weight, bias in self.views(mu):
             weight *= np.sqrt((2 if self.activation == "relu" else 1) / weight.shape[0])
             bias[:] = 0

@@ -4,7 +4,6 @@ import numpy as np
 
 from bbbnp import _check
 from bbbnp.kernels import likelihood, noise, predictive
-from bbbnp.kernels.dense import network_forward
 from bbbnp.kernels.draw import DROPOUT, WEIGHTS, Draw
 from bbbnp.kernels.elbo import Parameters
 from bbbnp.objective import LIKELIHOODS
@@ -33,19 +32,12 @@ def sample_outputs(architecture, mu, rho, X, *, draws, seed=0, dropout=None, thr
     -------
     ndarray, shape (S, N, O), or (1, N, O) for the mean network
     """
-    placement = "weights" if dropout is None else "dropout"
+    placement = "weights" if draws == 0 or dropout is None else "dropout"  # without noise, no unit is left out
     ws = architecture.workspace(min(len(X), ROWS_AT_ONCE), mu.dtype, weight_noise=placement, block=ROWS_OF_A_BLOCK)
     samples = np.empty((max(draws, 1), len(X), architecture.widths[-1]), mu.dtype)
-    if draws > 0:
-        parameters = Parameters(mu, rho, mu[:0])
-        noisy = Draw(WEIGHTS if dropout is None else DROPOUT, seed, 0, 0, 1, noise.PREDICTION,
-                     *map(float, dropout or (0, 0)))
-        predict_draws(samples, parameters, architecture.network, X, noisy, ws, threads=threads)
-    else:
-        for start in range(0, len(X), ROWS_AT_ONCE):
-            rows = X[start:start + ROWS_AT_ONCE]
-            samples[0, start:start + ROWS_AT_ONCE] = network_forward(
-                ws.outputs, architecture.network, mu, rows, 0, len(rows))
+    noisy = Draw(WEIGHTS if draws > 0 and dropout is None else DROPOUT, seed, 0, 0, 1, noise.PREDICTION,
+                 *map(float, dropout or (0, 0)))
+    predict_draws(samples, Parameters(mu, rho, mu[:0]), architecture.network, X, noisy, ws, threads=threads)
     return samples
 
 
@@ -70,7 +62,7 @@ class RegressionDistribution:
         log_deviation = outputs[..., targets:] if self._code == likelihood.GAUSSIAN_INPUT else log_noise
         deviation = np.exp(np.broadcast_to(log_deviation.astype(float), f.shape))
         eps = np.empty(f.size, np.float32)
-        noise.normals(eps, seed, noise.OBSERVATION, 0, 0)
+        noise.normals(eps, seed, noise.OBSERVATION, 0, 0, 0)
         mean, aleatoric, epistemic = (np.empty(f.shape[1:]) for _ in range(3))
         predictive.predictive_moments(mean, aleatoric, epistemic, f, deviation**2)
         self.mean = self._shaped(shift + scale * mean)

@@ -112,7 +112,7 @@ def test_unknown_activation_lists_the_known():
 def test_room_for_a_second_product_is_there_only_when_asked_for():
     plain, dropped, second = (Architecture((3, 5, 2)).workspace(4, np.float32, weight_noise=name)
                               for name in ("weights", "dropout", "local"))
-    assert [array.size for array in (dropped.spread, dropped.second_inputs, dropped.slopes)] == [0, 4 * 8, 0]
+    assert (plain.spread.size, plain.second_inputs, plain.slopes) == (0, None, None)
+    assert (dropped.spread.size, dropped.second_inputs.size, dropped.slopes) == (0, 4 * 8, None)
     for name, size in (("spread", 32), ("second_inputs", 4 * 8), ("slopes", 4 * 7)):
-        assert getattr(plain, name).shape == (0,) and getattr(second, name).shape == (size,)
-        assert getattr(second, name).dtype == np.float32
+        assert getattr(second, name).shape == (size,) and getattr(second, name).dtype == np.float32

@@ -11,8 +11,8 @@ import bbbnp
 
 PACKAGE = Path(bbbnp.__file__).parent
 KERNELS = ["_jit", "vectormath", "noise", "posterior", "prior", "divergence", "likelihood", "activation", "product",
-           "dense", "draw", "pruning", "dropout", "placement", "optimizer", "elbo", "fused", "hotloop", "predictive",
-           "thompson"]
+           "dense", "draw", "pruning", "dropout", "second_product", "placement", "optimizer", "elbo", "fused",
+           "hotloop", "predictive", "thompson"]
 TOP = ("bbbnp.experiments", "bbbnp.cli", "bbbnp.__main__", "bbbnp.course")
 
 

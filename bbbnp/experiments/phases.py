@@ -11,7 +11,7 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.fused import (
     State, column_pieces, columns_of, draw_tile, forward_rows, output_rows, rows_of, unit_weights)
-from bbbnp.kernels.placement import placed_input_backward, placed_sums, placed_sums_backward
+from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, placed_sums_backward
 
 
 def _draw(times, pieces, state, prior, objective, ws):
@@ -25,18 +25,19 @@ def _rows(times, pieces, state, network, objective, x, y, ws):
     layers, size, mu = network.widths.size - 1, x.shape[0], state.theta[:ws.w.size]
     for step in range(times):
         draw = Draw(*draw_of(objective, 0, step, 0))
-        for depth in range(layers - 1):
-            blocks = pieces if depth > 0 or ws.second_inputs.size > 0 else 0  # x as it is needs no preparing
+        for depth in range(layers):
+            blocks = pieces if depth > 0 or ws.second_inputs is not None else 0  # x as it is needs no preparing
             for r in prange(blocks):
                 forward_rows(np.int64(r), depth, network, x, ws, draw)
-            for c in prange(column_pieces(network, depth + 1, ws.columns)):
-                placed_sums(ws, network, mu, x, depth, (0, size), columns_of(
+            of_layer = column_pieces(network, depth + 1, ws.columns) if depth < layers - 1 else 0
+            for c in prange(of_layer):
+                placed_sums(ws, network, mu, x, depth, every(size), columns_of(
                     np.int64(c), network, depth + 1, ws.columns))
         for r in prange(pieces):
             output_rows(np.int64(r), state.theta, network, objective.likelihood, x, y, ws, draw)
-        for depth in range(layers - 2, 0, -1):
+        for depth in range(layers - 1, 0, -1):
             for c in prange(column_pieces(network, depth, ws.columns)):
-                placed_sums_backward(ws, network, mu, size, depth, (0, size), columns_of(
+                placed_sums_backward(ws, network, mu, size, depth, every(size), columns_of(
                     np.int64(c), network, depth, ws.columns), draw)
             for r in prange(pieces):
                 placed_input_backward(ws, network, size, depth, rows_of(np.int64(r), ws.rows, size), draw)

@@ -10,14 +10,14 @@ too is Monte Carlo dropout (Gal and Ghahramani 2016).
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block
-from bbbnp.kernels.draw import unit_kept
+from bbbnp.kernels.draw import DROPOUT, unit_kept
 
 
 @kernel
 def drop_units(h2, h, widths, depth, first, draw):
     """Fill `h2` with z h, both (rows, K), at layer boundary `depth`, from row `first` on; `h2` may be `h` (E25).
 
-    The product is symmetric: dh = z dh' is the same function, of dh'.
+    The product is symmetric: dh = z dh' is the same function, of dh' (see `drop_units_backward`).
     """
     drop = draw.drop_inputs if depth == 0 else draw.drop_hidden
     z = h2[0].copy()
@@ -28,8 +28,25 @@ def drop_units(h2, h, widths, depth, first, draw):
 
 
 @kernel
+def drop_units_backward(dh, flat, widths, depth, first, draw):
+    """Turn dh', shape (rows, K), into dh = z dh', in place, where units were dropped; `flat` is h', or None (E25)."""
+    if flat is None:
+        return
+    if draw.placement == DROPOUT:
+        drop_units(dh, dh, widths, depth, first, draw)  # h' = z h
+
+
+@kernel(inline=True)
 def multiplied(x, ws):
     """What the weights were multiplied by, x and the flat outputs, or what dropout left of both (E25)."""
-    if ws.second_inputs.size > 0 and ws.spread.size == 0:
-        return block(ws.second_inputs, 0, x.shape[0], x.shape[1]), ws.second_inputs[x.size:]
-    return x, ws.outputs
+    return left(x, ws.outputs, ws.second_inputs, ws.slopes)
+
+
+@kernel
+def left(x, outputs, flat, slopes):
+    """x and the flat outputs, or the flat h' in two, where there is h' but no v (E25)."""
+    if flat is None:
+        return x, outputs
+    if slopes is not None:
+        return x, outputs
+    return block(flat, 0, x.shape[0], x.shape[1]), flat[x.size:]

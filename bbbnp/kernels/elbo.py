@@ -20,11 +20,12 @@ from bbbnp.kernels.divergence import SAMPLED, gaussian_kl_backward, prior_deviat
 from bbbnp.kernels.draw import WEIGHTS, Draw, Piece, draw_of
 from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
-from bbbnp.kernels.placement import draw_weights, placed_backward, placed_forward, spread_backward, spread_gradient
+from bbbnp.kernels.placement import draw_weights, placed_backward, placed_forward
 from bbbnp.kernels.posterior import (
     log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, softplus)
 from bbbnp.kernels.prior import log_prior, score_weights
 from bbbnp.kernels.pruning import finite, leave_pruned, left_of
+from bbbnp.kernels.second_product import spread_backward, spread_gradient
 
 UNIFORM, GEOMETRIC = range(2)
 SHORT, PAPER, PATH = range(3)
@@ -85,11 +86,11 @@ class Workspace(NamedTuple):
     """Scratch, and where a step is cut (see `fused`).
 
     w, eps (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example; for noise that is not in
-    the weights, and only then (see `placement`, which asks by it), spread (P,), and flat second_inputs and slopes; for
-    dropout second_inputs alone. The fused step has
-    pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end,
-    start), is W[k:k_end] of the layer that begins at `start`, and its bias if k_end is the last. `parts` and
-    `dlog_noise` have a row for every piece's sums.
+    the weights, and only then, spread (P,), and flat second_inputs and slopes (see `second_product`, which asks by it);
+    for dropout second_inputs alone: spread is empty otherwise, and these are None. The fused step has pieces of `tile`
+    weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end, start), is
+    W[k:k_end] of the layer that begins at `start`, and its bias if k_end is the last. `parts` and `dlog_noise` have a
+    row for every piece's sums.
     """
 
     w: np.ndarray
@@ -104,8 +105,8 @@ class Workspace(NamedTuple):
     parts: np.ndarray
     dlog_noise: np.ndarray
     spread: np.ndarray
-    second_inputs: np.ndarray
-    slopes: np.ndarray
+    second_inputs: np.ndarray | None
+    slopes: np.ndarray | None
 
 
 @kernel
@@ -284,8 +285,7 @@ def free_energy_gradient(gradient, parameters, network, prior, objective, batch,
         log_likelihood_backward(dout, gradient.log_noise, objective.likelihood, out, batch.y, parameters.log_noise)
         placed_backward(ws, network, parameters.mu, rows, 0, rows, draw)
         network_backward_weights(products[0], network, *multiplied(batch.x, ws), ws.doutputs)
-        if placed:
-            spread_gradient(products[1], network, ws, rows)
+        spread_gradient(products[-1], network, ws.second_inputs, ws.slopes, rows)
         if objective.draws > 0:
             piece = Piece(parameters.mu, parameters.rho, ws.w, ws.eps, ws.spread)
             weights_gradient(dmu, drho, score, products[0], products[-1], piece, prior, weighting)

@@ -18,10 +18,9 @@ from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.elbo import Parameters, add, copy, weights_gradient
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.optimizer import average_iterates, update
-from bbbnp.kernels.placement import (
-    draw_weights, placed_input, placed_input_backward, placed_output, placed_slopes, placed_sums, placed_sums_backward,
-    second_inputs)
+from bbbnp.kernels.placement import draw_weights, every, placed_input, placed_output, placed_slopes, placed_sums
 from bbbnp.kernels.pruning import leave_pruned
+from bbbnp.kernels.second_product import second_inputs, second_outputs
 
 
 class State(NamedTuple):
@@ -86,14 +85,10 @@ def forward_rows(i, depth, network, x, ws, draw):
 
 @kernel
 def output_rows(i, theta, network, likelihood, x, y, ws, draw):
-    """Block `i` of the examples through the last layer and back, to the gradient in its inputs (E8, E9, E10).
-
-    The last layer is narrow as a rule: its columns would not be work for two threads.
-    """
+    """Block `i` of the examples through the last layer, whose outputs are few, and the gradient in these (E8, E9)."""
     rows, (first, last), depth = x.shape[0], rows_of(i, ws.rows, x.shape[0]), network.widths.size - 2
     mu, _, log_noise = unpack(theta, ws.w.size)
-    forward_rows(i, depth, network, x, ws, draw)
-    placed_sums(ws, network, mu, x, depth, (first, last), (0, network.widths[depth + 1]))
+    placed_sums(ws, network, mu, x, depth, (first, last), every(network.widths[depth + 1]))
     placed_output(ws, network, rows, depth, first, last, draw)
     out = layer_output(network, ws.outputs, depth, rows)[first:last]
     dout = layer_output(network, ws.doutputs, depth, rows)[first:last]
@@ -101,9 +96,6 @@ def output_rows(i, theta, network, likelihood, x, y, ws, draw):
     ws.dlog_noise[i] = 0
     log_likelihood_backward(dout, ws.dlog_noise[i], likelihood, out, y[first:last], log_noise)
     placed_slopes(ws, network, rows, depth, first, last)
-    if depth > 0:
-        placed_sums_backward(ws, network, mu, rows, depth, (first, last), (0, network.widths[depth]), draw)
-        placed_input_backward(ws, network, rows, depth, (first, last), draw)
 
 
 @kernel(inline=True)
@@ -150,15 +142,19 @@ def unit_weights(u, network, x, ws):
     products = np.empty((2 if placed else 1, (k_end - k) * n + biases), x.dtype)
     h = layer_input(network, *multiplied(x, ws), depth)
     unit_product(products[0], layer_output(network, ws.doutputs, depth, rows), h, k, k_end)
-    if placed:
-        h2 = second_inputs(ws, network, depth, rows)
-        unit_product(products[1], layer_output(network, ws.slopes, depth, rows), h2, k, k_end)
+    unit_product(products[-1], second_outputs(ws.slopes, network, depth, rows, 0, rows), second_inputs(
+        ws.second_inputs, network, depth, rows, 0, rows), k, k_end)
     return start + k * n, products
 
 
 @kernel
 def unit_product(dw, dy, h, k, k_end):
-    """Fill `dw` with the rows k .. k_end - 1 of h^T dy, flat, and with the bias's gradient where it has room (E10)."""
+    """Fill `dw` with the rows k .. k_end - 1 of h^T dy, flat, and with the bias's gradient where it has room (E10).
+
+    Without dy it is left alone.
+    """
+    if dy is None:
+        return
     n = dy.shape[1]
     dweight = block(dw, 0, k_end - k, n)
     dense_backward_weights(dweight, dy, h[:, k:k_end])

@@ -18,7 +18,7 @@ from bbbnp.kernels.fused import (
     Stage, column_pieces, column_sum, columns_of, draw_tile, finish_noise, finish_weights, forward_rows,
     output_rows, rows_of, unit_weights)
 from bbbnp.kernels.noise import shuffle
-from bbbnp.kernels.placement import placed_input_backward, placed_sums, placed_sums_backward
+from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, placed_sums_backward
 
 UPDATE, RECORD, VALUE = range(3)
 
@@ -104,12 +104,13 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
             for t in prange(tiles):
                 draw_tile(np.int64(t), state, prior, objective, ws, draw, valued)
-            for depth in range(layers - 1):
-                blocks = row_blocks if depth > 0 or ws.second_inputs.size > 0 else 0  # x as it is needs no preparing
+            for depth in range(layers):
+                blocks = row_blocks if depth > 0 or ws.second_inputs is not None else 0  # x as it is needs no preparing
                 for r in prange(blocks):
                     forward_rows(np.int64(r), depth, network, x, ws, draw)
-                for c in prange(column_pieces(network, depth + 1, ws.columns)):
-                    placed_sums(ws, network, mu, x, depth, (0, size), columns_of(
+                pieces = column_pieces(network, depth + 1, ws.columns) if depth < layers - 1 else 0
+                for c in prange(pieces):
+                    placed_sums(ws, network, mu, x, depth, every(size), columns_of(
                         np.int64(c), network, depth + 1, ws.columns))
             for r in prange(row_blocks):
                 output_rows(np.int64(r), state.theta, network, objective.likelihood, x, y, ws, draw)
@@ -124,9 +125,9 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                 return taken, log_q, known_log_p, log_lik
             if update and taken == 0 and state.good.size > 0:
                 copy(state.good, state.theta)
-            for depth in range(layers - 2, 0, -1):
+            for depth in range(layers - 1, 0, -1):
                 for c in prange(column_pieces(network, depth, ws.columns)):
-                    placed_sums_backward(ws, network, mu, size, depth, (0, size), columns_of(
+                    placed_sums_backward(ws, network, mu, size, depth, every(size), columns_of(
                         np.int64(c), network, depth, ws.columns), draw)
                 for r in prange(row_blocks):
                     placed_input_backward(ws, network, size, depth, rows_of(np.int64(r), ws.rows, size), draw)

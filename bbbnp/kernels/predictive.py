@@ -42,14 +42,14 @@ def log_predictive(log_mean, log_lik):
 
 @kernel
 def draw_prediction_tile(t, parameters, seed, draw, placement, ws):
-    """Weights of tile `t` under one draw of the stream of predictions (E4), or their means under dropout."""
+    """Weights of tile `t` under one draw of the stream of predictions (E4), or their means, if no noise is in them."""
     start = t * ws.tile
     stop = min(start + ws.tile, ws.w.size)
     if placement == DROPOUT:
         copy(ws.w[start:stop], parameters.mu[start:stop])
         return
     eps = ws.eps[start:stop]
-    noise.normals(eps, seed, noise.PREDICTION, 0, draw, start)
+    noise.normals(eps, seed, noise.PREDICTION, np.int64(0), draw, start)
     sample_weights(ws.w[start:stop], parameters.mu[start:stop], parameters.rho[start:stop], eps)
 
 
@@ -72,7 +72,9 @@ def _predict_draws(samples, parameters, network, x, noisy, ws):
             for r in prange((rows.shape[0] + ws.rows - 1) // ws.rows):
                 first = np.int64(r) * ws.rows
                 last = min(first + ws.rows, rows.shape[0])
-                out[first:last] = placed_forward(ws, network, parameters.mu, rows, first, last, draw)
+                done = placed_forward(ws, network, parameters.mu, rows, first, last, draw)
+                for i in range(first, last):
+                    copy(out[i], done[i - first])
 
 
 predict_draws_serial = kernel(_predict_draws)

@@ -6,7 +6,7 @@ import pytest
 
 from bbbnp import Key, Objective, reference, unit_noise, weight_noise
 from bbbnp.architecture import ACTIVATIONS, Architecture
-from bbbnp.kernels import elbo, noise, placement
+from bbbnp.kernels import elbo, noise, placement, second_product
 from bbbnp.kernels.draw import Draw
 from bbbnp.objective import PLACEMENTS
 
@@ -27,7 +27,7 @@ def forward(architecture, mu, rho, x, draw, cuts=(0, ROWS)):
     """Outputs of the last layer, and the workspace, blocks of rows one after another."""
     ws = architecture.workspace(len(x), x.dtype, weight_noise="local")
     noise.normals(ws.eps, draw.seed, noise.WEIGHTS, draw.step, draw.number)
-    placement.spread(ws.spread, rho, ws.eps, draw.placement)
+    second_product.spread(ws.spread, rho, ws.eps, draw.placement)
     parts = [placement.placed_forward(ws, architecture.network, mu, x, a, b, draw) for a, b in zip(cuts, cuts[1:])]
     return np.vstack(parts), ws
 
@@ -40,8 +40,8 @@ def backward(architecture, mu, rho, x, dy, draw, cuts=(0, ROWS)):
         placement.placed_backward(ws, architecture.network, mu, len(x), a, b, draw)
     dmu, ds, drho = np.full_like(mu, np.nan), np.full_like(mu, np.nan), np.zeros_like(mu)
     elbo.network_backward_weights(dmu, architecture.network, x, ws.outputs, ws.doutputs)
-    placement.spread_gradient(ds, architecture.network, ws, len(x))
-    placement.spread_backward(drho, ds, ws.spread, rho, draw.placement, 1.0)
+    second_product.spread_gradient(ds, architecture.network, ws.second_inputs, ws.slopes, len(x))
+    second_product.spread_backward(drho, ds, ws.spread, rho, draw.placement, 1.0)
     return dmu, drho
 
 
@@ -72,9 +72,9 @@ def test_network_and_its_gradient_are_those_of_the_reference(name, widths, activ
 
 @pytest.mark.E16
 def test_a_unit_by_hand_and_no_gradient_where_nothing_varies():
-    assert placement.local_output(3.0, 4.0, 0.5) == 4
-    assert placement.local_output_backward(4.0, 0.5) == 0.125
-    assert placement.local_output_backward(0.0, 0.5) == 0
+    assert second_product.local_output(3.0, 4.0, 0.5) == 4
+    assert second_product.local_output_backward(4.0, 0.5) == 0.125
+    assert second_product.local_output_backward(0.0, 0.5) == 0
     architecture, mu, rho, x, dy, draw = network_case("local", (3, 2))
     out, _ = forward(architecture, mu, np.full_like(rho, -800), x, draw)  # sigma^2 is 0 there
     np.testing.assert_allclose(out, x @ mu[:6].reshape(3, 2) + mu[6:], rtol=1e-14)
@@ -84,7 +84,7 @@ def test_a_unit_by_hand_and_no_gradient_where_nothing_varies():
 
 @pytest.mark.E22
 def test_flipout_flips_inputs_and_outputs_of_one_perturbation():
-    assert placement.flipout_output(3.0, 0.5, -1.0) == 2.5
+    assert second_product.flipout_output(3.0, 0.5, -1.0) == 2.5
     architecture, mu, rho, x, _, draw = network_case("flipout", (3, 2))
     out, ws = forward(architecture, mu, rho, x, draw)
     delta = np.logaddexp(0, rho) * weight_noise(Key(9, 4), 2, mu.size)
