@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bbbnp import cli, paper, training
+from bbbnp import cli, metrics, paper, training
 from bbbnp.experiments import mnist, mnist_finals, mnist_grid, mnist_table
 
 pytestmark = pytest.mark.usefixtures("small_mnist")
@@ -157,15 +157,20 @@ def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_
     command = ["mnist", f"--{contest}", str(tmp_path / "runs"), "--hidden", "5", "--epochs", "2", "--threads", "1",
                "--out", str(tmp_path)]
     assert cli.main(command) == 0 and "test error" in capsys.readouterr().out
-    assert scored == [True] * len(of) + [False]
+    looks = sorted(scored)
     found = json.loads((tmp_path / f"mnist_{contest}.json").read_text())
-    errors = {name: r["validation_error_mean_network"] for name, r in found["candidates"].items()}
-    assert set(errors) == set(of) and errors[found["chosen"]] == min(errors.values())
+    rule = {"finals": "validation_error_mean_network", "moonshot": "validation_nll"}[contest]
+    scores = {name: r[rule] for name, r in found["candidates"].items()}
+    assert set(scores) == set(of) and scores[found["chosen"]] == min(scores.values())
+    networks = found["result"]["networks"]
+    assert networks == mnist_finals.NETWORKS.get(found["chosen"], 1)
+    assert looks.count(False) == (networks + 1 if networks > 1 else 1)  # each when it is trained, and all together
+    assert looks.count(True) == len(of) + sum(n for name, n in mnist_finals.NETWORKS.items() if name in of)
     chosen = {**found["candidates"][found["chosen"]]["settings"], "held_out": False}
     assert found["result"]["settings"] == chosen and chosen["hidden"] == 5
     assert chosen["temperature"] == (0.1 if contest == "moonshot" else 1)
     assert not any(name.startswith("test_") for r in found["candidates"].values() for name in r)
-    assert cli.main(command) == 0 and len(scored) == len(of) + 1  # all is kept
+    assert cli.main(command) == 0 and len(scored) == len(looks)  # all is kept
     assert json.loads((tmp_path / f"mnist_{contest}.json").read_text()) == {**found, "earlier": []} == found
     other = {**found["result"], "hidden": 7}
     (tmp_path / f"mnist_{contest}.json").write_text(json.dumps({**found, "result": other}))
@@ -175,6 +180,21 @@ def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_
     monkeypatch.setattr(training, "run", lambda *_, **__: True)
     command[2] = str(tmp_path / "others")
     assert cli.main(command) == 1 and "the same command goes on" in capsys.readouterr().out
+
+
+def test_a_mixture_of_posteriors_averages_their_predictions(tmp_path, settings):
+    runs = [tmp_path / str(seed) for seed in range(5)]
+    records = [mnist.finished((run, settings(seed=i, epochs=2, held_out=True), None)) for i, run in enumerate(runs)]
+    record, (*_, x, y) = mnist.together(tmp_path / "all", runs), mnist.load_split(held_out=True)
+    models = [mnist.load_run(run)[1] for run in runs]
+    p = sum(model.predict_distribution(x, draws=10).mean for model in models) / 5
+    assert record["validation_nll"] == pytest.approx(metrics.nll(p, y)) and record["networks"] == 5
+    apart = [metrics.nll(model.predict_distribution(x, draws=10).mean, y) for model in models]
+    assert record["validation_nll"] < sum(apart) / 5
+    means = sum(model.predict_distribution(x, draws=0).mean for model in models) / 5
+    assert record["validation_error_mean_network"] == metrics.error_rate(means, y)
+    assert record["wall_time_s"] == pytest.approx(sum(r["wall_time_s"] for r in records), abs=0.1)
+    assert mnist.together(tmp_path / "all", ()) == record  # it is kept
 
 
 def test_the_table_stops_where_ctrl_c_stopped_a_run_and_goes_on(tmp_path, monkeypatch, settings):

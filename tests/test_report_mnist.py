@@ -43,15 +43,15 @@ def contest():
 def test_the_moonshot_names_its_temperature_and_target(contest, tmp_path):
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps(contest))
     text = report_mnist.moonshot(tmp_path)
-    assert "| first | 400, 7 | pi 0.5, sigma1 1, sigma2 0.0025 | weights | 1.20 | 1.20 | 1.2000 |" in text
+    assert "| first | 1 | 400, 7 | pi 0.5, sigma1 1, sigma2 0.0025 | weights | 1.20 | 1.20 | 1.2000 |" in text
     assert "T = 0.1" in text
-    assert 'The lowest, "second", trained again on all 60,000 images: test error 1.30 % of the mean network' in text
+    assert 'The lowest NLL, "second", trained again on all 60,000 images: test error 1.30 % of the mean network' in text
     assert "All runs together took 90 minutes" in text
     assert "An earlier contest" not in text
     earlier = {**contest["result"], "hidden": 300, "test_nll": 0.07}
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps({**contest, "earlier": [earlier]}))
     assert "had chosen 300 units and 7 epochs: 1.30 %, 1.40 %, NLL 0.0700. All" in report_mnist.moonshot(tmp_path)
-    assert r"This network targets $P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior." in text
+    assert r"It targets $P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior." in text
 
 
 def test_the_finals_name_what_their_candidates_differ_in(contest, tmp_path):

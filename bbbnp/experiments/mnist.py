@@ -69,11 +69,16 @@ def load_split(held_out, data_dir=None):
     return pixels(images), labels, pixels(test_images), test_labels
 
 
-def scores(model, x, y, *, draws):
-    """Percentages of errors and, of the averaged draws, nats and calibration; a point network has one prediction."""
-    mean = model.predict_distribution(x, draws=0).mean
-    averaged = mean if model.posterior == "point" else model.predict_distribution(x, draws=draws).mean
-    labels = np.searchsorted(model.classes_, y)
+def scores(models, x, y, *, draws):
+    """Percentages of errors and, of the averaged draws, nats and calibration; a point network has one prediction.
+
+    Of one network, or of several whose predictions are averaged, with `draws` of all together.
+    """
+    of_means = [model.predict_distribution(x, draws=0).mean for model in models]
+    of_draws = of_means if models[0].posterior == "point" else [
+        model.predict_distribution(x, draws=draws // len(models)).mean for model in models]
+    mean, averaged = np.mean(of_means, axis=0), np.mean(of_draws, axis=0)
+    labels = np.searchsorted(models[0].classes_, y)
     return {"error_mean_network": metrics.error_rate(mean, labels),
             "error_averaged": metrics.error_rate(averaged, labels), "nll": metrics.nll(averaged, labels),
             "nll_mean_network": metrics.nll(mean, labels), "brier": metrics.brier(averaged, labels),
@@ -143,15 +148,13 @@ def run(folder, settings=None, *, resume=False, data_dir=None, threads=None, pro
                 if model.interrupted_:
                     return None
             complexity, misfit = (float(model.free_energy_[part][-1]) for part in ("complexity", "misfit"))
-            found = scores(model, watched_x, watched_y, draws=WATCHED_DRAWS)
+            found = scores([model], watched_x, watched_y, draws=WATCHED_DRAWS)
             lines.append({"epoch": done, "complexity": complexity, "misfit": misfit, **found, "seconds": seconds})
             results.write_text(folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             bar.set_postfix_str(f"complexity {complexity:.4g}, misfit {misfit:.4g}, "
                                 f"{'validation' if settings['held_out'] else 'test'} error "
                                 f"{found['error_mean_network']:.2f} %")
-    record = _record(settings, model, watched_x, watched_y, seconds)
-    results.write_text(folder / "result.json", json.dumps(record, indent=1) + "\n")
-    return record
+    return _record(folder, settings, [model], (watched_x, watched_y), seconds)
 
 
 def finished(arguments, *, threads=1, progress=False):
@@ -183,15 +186,28 @@ def finished(arguments, *, threads=1, progress=False):
     return run(folder, settings, resume=begun, data_dir=data_dir, threads=threads, progress=progress)
 
 
-def _record(settings, model, x, y, seconds):
-    """The record of a finished run: of Table 1 if it was trained on all images, of a search otherwise."""
-    found = scores(model, x, y, draws=REPORTED_DRAWS)
+def together(folder, runs, data_dir=None):
+    """Make or find the record of finished runs that differ in their seeds, as one network whose predictions are theirs
+    averaged: a result.json in `folder`, that of the first run with the scores of all."""
+    if (folder / "result.json").exists():
+        return json.loads((folder / "result.json").read_text())
+    settings, models = json.loads((runs[0] / "settings.json").read_text()), [load_run(run)[1] for run in runs]
+    seconds = sum(json.loads((run / "result.json").read_text())["wall_time_s"] for run in runs)
+    results.writable_folder(folder)
+    return _record(folder, settings, models, load_split(settings["held_out"], data_dir)[2:], seconds)
+
+
+def _record(folder, settings, models, watched, seconds):
+    """Write the record of a finished run: of Table 1 if it was trained on all images, of a search otherwise."""
+    found = scores(models, *watched, draws=REPORTED_DRAWS)
     which = "validation" if settings["held_out"] else "test"
     named = {f"{which}_{name}": value for name, value in found.items()}
     named |= {"draws": 0 if settings["method"] == "sgd" else REPORTED_DRAWS}
-    return {"method": settings["method"], "hidden": settings["hidden"], "seed": settings["seed"],
-            "epochs": settings["epochs"], "settings": settings, **named, "wall_time_s": round(seconds, 1),
-            "machine": results.machine(), "version": bbbnp.__version__}
+    record = {"method": settings["method"], "hidden": settings["hidden"], "seed": settings["seed"],
+              "epochs": settings["epochs"], "settings": settings, "networks": len(models), **named,
+              "wall_time_s": round(seconds, 1), "machine": results.machine(), "version": bbbnp.__version__}
+    results.write_text(folder / "result.json", json.dumps(record, indent=1) + "\n")
+    return record
 
 
 def load_run(folder):

@@ -99,9 +99,9 @@ def _contest(name, folder, options):
     """Choose among the candidates of a contest, and write what the best gives."""
     out = results.writable_folder(options.out)
     changed = {setting: getattr(options, setting) for setting in ("hidden", "epochs", "temperature", "seed")}
-    cells = mnist_finals.candidates(
-        name, **{setting: value for setting, value in changed.items() if value is not None})
-    found = mnist_finals.run(folder, cells, data_dir=options.data_dir, threads=options.threads)
+    found = mnist_finals.run(
+        folder, name, data_dir=options.data_dir, threads=options.threads,
+        **{setting: value for setting, value in changed.items() if value is not None})
     if found is None:
         print("stopped; the same command goes on")
         return 1

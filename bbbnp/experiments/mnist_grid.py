@@ -57,7 +57,7 @@ def _train(method, hidden, seed, point, passes, data_dir):
     model = mnist.network(settings, threads=1).fit(x[:rows], y[:rows])
     if model.interrupted_:
         return None
-    found = mnist.scores(model, valid_x, valid_y, draws=mnist.WATCHED_DRAWS)
+    found = mnist.scores([model], valid_x, valid_y, draws=mnist.WATCHED_DRAWS)
     return {**found, "cpu_s": round(time.process_time() - begun, 2)}
 
 

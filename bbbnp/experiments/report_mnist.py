@@ -3,7 +3,7 @@
 import numpy as np
 
 from bbbnp import paper
-from bbbnp.experiments import pruned, questions_text, uncertainty as study
+from bbbnp.experiments import mnist_finals, pruned, questions_text, uncertainty as study
 from bbbnp.experiments.mnist_table import cells_of, spread
 from bbbnp.experiments.results import mean_text, read
 
@@ -89,16 +89,16 @@ def _earlier(record):
             f"{record['test_error_averaged']:.2f} %, NLL {record['test_nll']:.4f}. ")
 
 
-def _result(found, path):
+def _result(found, contest):
     """What the best candidate of a contest gives on the test images, and what all of it took."""
-    record = found["result"]
+    record, best = found["result"], {"validation_nll": "lowest NLL"}.get(mnist_finals.RULES[contest], "lowest error")
     runs = [*found["candidates"].values(), record]
-    return (f"The lowest, \"{found['chosen']}\", trained again on all 60,000 images: test error "
+    return (f"The {best}, \"{found['chosen']}\", trained again on all 60,000 images: test error "
             f"{record['test_error_mean_network']:.2f} % of the mean network, {record['test_error_averaged']:.2f} % of "
             f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. "
             f"{''.join(map(_earlier, found.get('earlier', [])))}All runs together took "
             f"{sum(r['wall_time_s'] for r in runs) / 60:.0f} minutes, pauses and other work included "
-            f"([all numbers](pictures/{path}.json), {record['machine']}).")
+            f"([all numbers](pictures/mnist_{contest}.json), {record['machine']}).")
 
 
 def finals(results):
@@ -112,7 +112,7 @@ def finals(results):
         f"{s['temperature']:g}, seed {s['seed']}, validation error in percent", "", *_candidates(found["candidates"], {
             "prior": lambda r: prior_text(r["settings"], False), "rho from": lambda r: f"{r['settings']['rho_init']:g}",
             "noise in": lambda r: r["settings"]["weight_noise"], "draws": lambda r: str(r["settings"]["draws"]),
-            "epochs": lambda r: str(r["epochs"])}), "", _result(found, "mnist_finals")])
+            "epochs": lambda r: str(r["epochs"])}), "", _result(found, "finals")])
 
 
 def moonshot(results):
@@ -124,10 +124,10 @@ def moonshot(results):
     return "\n".join([
         f"**Low temperature**: T = {s['temperature']:g}, seed {s['seed']}, validation error in percent", "",
         *_candidates(found["candidates"], {
-            "units, epochs": lambda r: f"{r['hidden']}, {r['epochs']}",
+            "networks": lambda r: str(r.get("networks", 1)), "units, epochs": lambda r: f"{r['hidden']}, {r['epochs']}",
             "prior": lambda r: prior_text(r["settings"], r["method"] == "gaussian"),
             "noise in": lambda r: r["settings"]["weight_noise"]}), "", (
-            f"{_result(found, 'mnist_moonshot')} This network targets "
+            f"{_result(found, 'moonshot')} It targets "
             f"$P(\\mathcal{{D}} \\mid w)^{{{1 / s['temperature']:g}}} P(w)$, not the posterior.")])
 
 
