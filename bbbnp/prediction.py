@@ -79,7 +79,7 @@ class RegressionDistribution:
         return np.sqrt(self.aleatoric + self.epistemic)
 
     def quantile(self, q):
-        """Quantile of the predictive mixture itself, by bisection of its distribution function.
+        """Quantile of the predictive mixture itself: where its distribution function is `q`.
 
         Parameters
         ----------
@@ -90,15 +90,15 @@ class RegressionDistribution:
         -------
         ndarray, shape (N,) or (N, T)
         """
+        from scipy.optimize.elementwise import find_root
         from scipy.special import ndtr, ndtri
         q = _check.real("q", q, above=0, below=1)
-        ends = self._means + ndtri(q) * self._deviations  # each draw's own quantile: they enclose the mixture's
-        low, high = ends.min(axis=0), ends.max(axis=0)
-        for _ in range(60):
-            middle = (low + high) / 2
-            below = ndtr((middle - self._means) / self._deviations).mean(axis=0) < q
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return self._shaped(middle)
+        means, deviations = (a.reshape(len(a), -1).T.copy() for a in (self._means, self._deviations))
+        ends = means + ndtri(q) * deviations  # each draw's own quantile: they enclose the mixture's, but for rounding
+        room = 1e-9 * (abs(ends) + deviations).max(axis=1)
+        found = find_root(lambda y, i: ndtr((y[:, None] - means[i]) / deviations[i]).mean(axis=1) - q,
+                          (ends.min(axis=1) - room, ends.max(axis=1) + room), args=(np.arange(len(ends)),))
+        return self._shaped(found.x.reshape(self._means.shape[1:]))
 
     def interval(self, level):
         """Lower and upper end of the central interval that should hold the part `level`, in (0, 1), of targets."""
