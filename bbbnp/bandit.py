@@ -8,12 +8,12 @@ good, and stops when the data say that it is not (paper, section 5.3).
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from bbbnp import _check, data, training
 from bbbnp.estimator import LARGEST_VALUE
 from bbbnp.kernels import thompson
 from bbbnp.model import BayesRegressor
+from bbbnp.threads import one_blas_thread
 
 PASS, EAT = range(2)
 POISON, FOOD = -35.0, 5.0
@@ -244,7 +244,7 @@ class ThompsonSampler:
         contexts = self._contexts(np.atleast_2d(contexts))
         x, values = np.zeros((self.actions, self.memory_.x.shape[1]), contexts.dtype), np.zeros(self.actions)
         chosen = []
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             for context in contexts:
                 thompson.fill_inputs(x, context)
                 thompson.action_values(values, x, self.learner_, self.draws, self.chosen_)
@@ -277,7 +277,7 @@ class ThompsonSampler:
         x = np.zeros((self.actions, self.memory_.x.shape[1]), context.dtype)
         thompson.fill_inputs(x, context)
         thompson.remember(self.memory_, self.updates_, x[action], reward)
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             sound = thompson.learn(self.updates_, self.learner_, self.memory_, self.minibatches)
         self.count(1)
         if not sound:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 import time
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from bbbnp import _check, bandit, checkpoint, training
 from bbbnp.kernels import thompson
 from bbbnp.model import BayesRegressor
+from bbbnp.threads import one_blas_thread
 
 NOBODY = {"hidden": (), "standardize": False, "schedule": "constant"}
 
@@ -122,7 +122,7 @@ class Game:
         steps = 1
         bar = tqdm(total=until, initial=self.played, unit="interaction", leave=False,
                    disable=None if progress is None else not progress)
-        with training.interruptible() as stop, threadpool_limits(1, user_api="blas"), bar:
+        with training.interruptible() as stop, one_blas_thread(), bar:
             while self.played < until and not stop.is_set():
                 steps, begun = min(steps, until - self.played), time.perf_counter()
                 played, sound = thompson.play(self.played, steps, self.world, self.policy, self.sampler.learner_,

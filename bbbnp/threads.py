@@ -16,15 +16,35 @@ from threadpoolctl import threadpool_limits
 from bbbnp.architecture import LARGE
 from bbbnp.kernels import hotloop, predictive
 
-_state = {"lock": threading.Lock(), "forked": False}
+_state = {"lock": threading.Lock(), "forked": False, "blas": threading.Lock(), "limited": 0, "limits": None}
 
 
 def _after_fork():
-    _state.update(lock=threading.Lock(), forked=True)
+    _state.update(lock=threading.Lock(), forked=True, blas=threading.Lock(), limited=0)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextlib.contextmanager
+def one_blas_thread():
+    """BLAS on one thread, until the last of those who ask for it is done.
+
+    The limit is the whole process's: of two fits in two threads, the first to end must not lift it for the other, whose
+    products would then be added in another order, nor must the last restore a limit as if it had been the user's.
+    """
+    with _state["blas"]:
+        if _state["limited"] == 0:
+            _state["limits"] = threadpool_limits(1, user_api="blas")
+        _state["limited"] += 1
+    try:
+        yield
+    finally:
+        with _state["blas"]:
+            _state["limited"] -= 1
+            if _state["limited"] == 0:
+                _state["limits"].restore_original_limits()
 
 
 def _run(serial, parallel, arguments, large, threads):
@@ -64,6 +84,6 @@ def train(*arguments, threads=None):
 def predict_draws(samples, parameters, network, x, noisy, ws, *, threads=None):
     """`predictive._predict_draws` by the build that suits the work; large work has BLAS on one thread meanwhile."""
     large = ws.w.size * len(x) >= LARGE
-    with threadpool_limits(1, user_api="blas") if large else contextlib.nullcontext():
+    with one_blas_thread() if large else contextlib.nullcontext():
         _run(predictive.predict_draws_serial, predictive.predict_draws_parallel,
              (samples, parameters, network, x, noisy, ws), large, threads)

@@ -16,7 +16,6 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from bbbnp import threads
@@ -161,7 +160,7 @@ def run(problem, state, until, *, validate=None, progress=None):
     good = LastGood.of(state, state.theta.copy()) if begin < until else None
     bar = tqdm(total=until, initial=state.epoch, unit="epoch", leave=False,
                disable=None if progress is None else not progress)
-    with interruptible() as stop, threadpool_limits(1, user_api="blas"), bar:
+    with interruptible() as stop, threads.one_blas_thread(), bar:
         while state.epoch < until and not stop.is_set():
             goal = until if validate is None else min(until, begin + ((state.epoch - begin) // every + 1) * every)
             steps = min(steps, (goal - state.epoch) * problem.minibatches - state.batch)

@@ -7,6 +7,7 @@ import threading
 import numba
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bbbnp import BayesRegressor, threads
 from bbbnp.architecture import Architecture
@@ -65,6 +66,38 @@ def test_large_work_gets_threads_and_a_number_is_obeyed(weights, batch, number, 
     usable = min(number or before, before)
     assert (name == "train_parallel") == (parallel and (number or before) > 1)
     assert count == (usable if name == "train_parallel" else before) and numba.get_num_threads() == before
+
+
+def blas_threads():
+    """How many threads each BLAS of this process would use."""
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_blas_has_one_thread_until_the_last_of_several_callers_is_done():
+    with threadpool_limits(2, user_api="blas"):
+        before, first, second = blas_threads(), threads.one_blas_thread(), threads.one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        assert set(blas_threads()) == {1}
+        first.__exit__(None, None, None)  # not in the order of a stack, as threads of a caller's are
+        assert set(blas_threads()) == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == before
+
+
+def test_training_limits_blas_and_lifts_it_after_an_error(small, monkeypatch):
+    seen = []
+
+    def failing(*arguments, **options):
+        seen.append(blas_threads())
+        raise MemoryError
+
+    monkeypatch.setattr(threads, "train", failing)
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with pytest.raises(MemoryError):
+            BayesRegressor(hidden=(3,), epochs=1).fit(small.X, small.y)
+        assert set(seen[0]) == {1} and blas_threads() == before
 
 
 @COMPILED

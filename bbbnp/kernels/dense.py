@@ -95,12 +95,9 @@ def dense_backward_weights(dw, dy, x):
 def dense_backward_bias(db, dy):
     """Gradient of y = x W + b in b (E10).
 
-    db = sum_n dy_n
+    db = sum_n dy_n = 1^T dy
     """
-    db[:] = 0
-    for i in range(dy.shape[0]):
-        for j in range(dy.shape[1]):
-            db[j] += dy[i, j]
+    product(block(db, 0, 1, db.size), np.ones((1, dy.shape[0]), dy.dtype), dy)
 
 
 @kernel
