@@ -32,9 +32,11 @@ def sample_outputs(architecture, mu, rho, X, *, draws, seed=0, dropout=None, thr
     -------
     ndarray, shape (S, N, O), or (1, N, O) for the mean network
     """
-    placement = "weights" if draws == 0 or dropout is None else "dropout"  # without noise, no unit is left out
-    ws = architecture.workspace(min(len(X), ROWS_AT_ONCE), mu.dtype, weight_noise=placement, block=ROWS_OF_A_BLOCK)
+    dropout = dropout if draws > 0 else None  # without noise, no unit is left out
+    ws = architecture.workspace(min(len(X), ROWS_AT_ONCE), mu.dtype, block=ROWS_OF_A_BLOCK,
+                                weight_noise="weights" if dropout is None else "dropout")
     samples = np.empty((max(draws, 1), len(X), architecture.widths[-1]), mu.dtype)
+    # DROPOUT leaves the weights at mu: without room for what it would leave of the units, it is the mean network
     noisy = Draw(WEIGHTS if draws > 0 and dropout is None else DROPOUT, seed, 0, 0, 1, noise.PREDICTION,
                  *map(float, dropout or (0, 0)))
     predict_draws(samples, Parameters(mu, rho, mu[:0]), architecture.network, X, noisy, ws, threads=threads)
@@ -90,13 +92,14 @@ class RegressionDistribution:
         -------
         ndarray, shape (N,) or (N, T)
         """
-        from scipy.optimize.elementwise import find_root
+        from scipy.optimize.elementwise import find_root  # here, since it takes long to import
         from scipy.special import ndtr, ndtri
         q = _check.real("q", q, above=0, below=1)
+        side, tail = (1, q) if q <= 0.5 else (-1, 1 - q)  # the nearer tail: ndtr has no digits left near 1
         means, deviations = (a.reshape(len(a), -1).T.copy() for a in (self._means, self._deviations))
-        ends = means + ndtri(q) * deviations  # each draw's own quantile: they enclose the mixture's, but for rounding
+        ends = means + side * ndtri(tail) * deviations  # each draw's own: they enclose the mixture's
         room = 1e-9 * (abs(ends) + deviations).max(axis=1)
-        found = find_root(lambda y, i: ndtr((y[:, None] - means[i]) / deviations[i]).mean(axis=1) - q,
+        found = find_root(lambda y, i: ndtr(side * (y[:, None] - means[i]) / deviations[i]).mean(axis=1) - tail,
                           (ends.min(axis=1) - room, ends.max(axis=1) + room), args=(np.arange(len(ends)),))
         return self._shaped(found.x.reshape(self._means.shape[1:]))
 

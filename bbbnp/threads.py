@@ -20,7 +20,7 @@ _state = {"lock": threading.Lock(), "forked": False, "blas": threading.Lock(), "
 
 
 def _after_fork():
-    _state.update(lock=threading.Lock(), forked=True, blas=threading.Lock(), limited=0)
+    _state.update(lock=threading.Lock(), forked=True, blas=threading.Lock())
 
 
 if hasattr(os, "register_at_fork"):

@@ -136,11 +136,15 @@ def test_the_whole_of_a_cold_start_is_measured(monkeypatch):
 
 
 def test_phases_leave_what_a_step_leaves():
-    trainer = bench.Trainer((5, 4, 10), bench.PRIORS["mixture"], batch=6, examples=6)
+    trainer, stepped = (
+        bench.Trainer((5, 4, 3, 10), bench.PRIORS["mixture"], batch=6, examples=6) for _ in range(2))
     parts = phases.of(trainer.problem, trainer.state, 1)
     assert list(parts) == ["_draw", "_rows", "_units"]
     for part in parts.values():
         part(1)
+    stepped.run(1)
+    for name in ("w", "outputs", "doutputs"):
+        np.testing.assert_array_equal(getattr(trainer.problem.ws, name), getattr(stepped.problem.ws, name))
     assert trainer.problem.ws.parts[0, [0, 2]].all() and trainer.problem.ws.doutputs.any()
 
 

@@ -82,6 +82,18 @@ def test_quantiles_invert_the_distribution_function_of_the_mixture(likelihood, f
     assert low.shape == d.mean.shape
 
 
+@pytest.mark.E18
+@pytest.mark.parametrize("q", [1e-12, 0.5, 1 - 1e-12])
+@pytest.mark.parametrize("mean, deviation", [
+    ([3.0] * 7, [1.0] * 7), ([3.0], [1.0]), ([0.0, 1e8], [1e-8, 1e8])], ids=["equal", "one draw", "far apart"])
+def test_quantiles_where_draws_are_equal_or_far_apart(mean, deviation, q):
+    outputs = np.stack([mean, np.log(deviation)], axis=-1)[:, None]
+    d = RegressionDistribution(outputs, np.zeros(1), "gaussian_input", shift=np.zeros(1), scale=np.ones(1), flat=True,
+                               seed=0)
+    tail = norm(mean, deviation).cdf if q <= 0.5 else norm(mean, deviation).sf
+    np.testing.assert_allclose(tail(d.quantile(q)).mean(), min(q, 1 - q), rtol=1e-6)
+
+
 @pytest.mark.E1
 @pytest.mark.E18
 @REGRESSIONS

@@ -41,16 +41,22 @@ def contest():
 
 
 def test_the_moonshot_names_its_temperature_and_target(contest, tmp_path):
-    (tmp_path / "mnist_moonshot.json").write_text(json.dumps(contest))
+    (tmp_path / "mnist_moonshot.json").write_text(json.dumps({**contest, "rule": "validation_nll"}))
     text = report_mnist.moonshot(tmp_path)
     assert "| first | 1 | 400, 7 | pi 0.5, sigma1 1, sigma2 0.0025 | weights | 1.20 | 1.20 | 1.2000 |" in text
     assert "T = 0.1" in text
-    assert 'The lowest NLL, "second", trained again on all 60,000 images: test error 1.30 % of the mean network' in text
+    assert 'By the NLL of averaged draws, "second" is chosen. Trained again on all 60,000 images' in text
     assert "All runs together took 90 minutes" in text
     assert "An earlier contest" not in text
     earlier = {**contest["result"], "hidden": 300, "test_nll": 0.07}
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps({**contest, "earlier": [earlier]}))
-    assert "had chosen 300 units and 7 epochs: 1.30 %, 1.40 %, NLL 0.0700. All" in report_mnist.moonshot(tmp_path)
+    text = report_mnist.moonshot(tmp_path)
+    assert "by the error of the mean network, had chosen 300 units and 7 epochs: 1.30 %, 1.40 %, NLL 0.0700." in text
+    assert "By the error of the mean network, \"second\"" in text and "test error 1.30 % of the mean network, " in text
+    contest["result"]["networks"] = contest["candidates"]["first"]["networks"] = 5
+    (tmp_path / "mnist_moonshot.json").write_text(json.dumps(contest))
+    text = report_mnist.moonshot(tmp_path)
+    assert "1.30 % of the averaged mean networks of 5, " in text and "| first | 5 | 400, 7 |" in text
     assert r"It targets $P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior." in text
 
 

@@ -72,7 +72,7 @@ def load_split(held_out, data_dir=None):
 def scores(models, x, y, *, draws):
     """Percentages of errors and, of the averaged draws, nats and calibration; a point network has one prediction.
 
-    Of one network, or of several whose predictions are averaged, with `draws` of all together.
+    Of one network, or of several whose predictions are averaged, with `draws`, a multiple of their number, of all.
     """
     of_means = [model.predict_distribution(x, draws=0).mean for model in models]
     of_draws = of_means if models[0].posterior == "point" else [
@@ -187,18 +187,41 @@ def finished(arguments, *, threads=1, progress=False):
 
 
 def together(folder, runs, data_dir=None):
-    """Make or find the record of finished runs that differ in their seeds, as one network whose predictions are theirs
-    averaged: a result.json in `folder`, that of the first run with the scores of all."""
+    """Make or find the record of finished runs that differ in their seeds, as one network whose predictions are theirs.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets a result.json, and nothing else.
+    runs : sequence of Path
+        Folders; their number divides `REPORTED_DRAWS`, which are the draws of all together.
+    data_dir : path, optional
+        See `bbbnp.data.load_mnist`.
+
+    Returns
+    -------
+    dict
+        The first run's record, with scores of the averaged predictions, and the time of all.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a result of other settings.
+    """
+    settings = json.loads((runs[0] / "settings.json").read_text())
     if (folder / "result.json").exists():
-        return json.loads((folder / "result.json").read_text())
-    settings, models = json.loads((runs[0] / "settings.json").read_text()), [load_run(run)[1] for run in runs]
+        found = json.loads((folder / "result.json").read_text())
+        if found["settings"] != settings or found["networks"] != len(runs):
+            raise ValueError(f"{folder} holds a result of other settings: name another folder")
+        return found
+    models = [load_run(run)[1] for run in runs]
     seconds = sum(json.loads((run / "result.json").read_text())["wall_time_s"] for run in runs)
     results.writable_folder(folder)
     return _record(folder, settings, models, load_split(settings["held_out"], data_dir)[2:], seconds)
 
 
 def _record(folder, settings, models, watched, seconds):
-    """Write the record of a finished run: of Table 1 if it was trained on all images, of a search otherwise."""
+    """Write and return the record of a finished run: of Table 1 if trained on all images, of a search otherwise."""
     found = scores(models, *watched, draws=REPORTED_DRAWS)
     which = "validation" if settings["held_out"] else "test"
     named = {f"{which}_{name}": value for name, value in found.items()}

@@ -106,8 +106,9 @@ def _contest(name, folder, options):
         print("stopped; the same command goes on")
         return 1
     before = results.read(out, f"mnist_{name}") or found
-    looks = [*before.get("earlier", []), before["result"]]  # at the test images: one that was replaced is still one
-    found["earlier"] = [record for record in looks if record != found["result"]]
+    found["earlier"] = before.get("earlier", [])
+    if before["result"] != found["result"]:  # a look at the test images that was replaced is still one
+        found["earlier"].append({**before["result"], "rule": before.get("rule", "validation_error_mean_network")})
     results.write_text(out / f"mnist_{name}.json", json.dumps(found, indent=1) + "\n")
     print(f"{found['chosen']}: test error {found['result']['test_error_mean_network']:.2f} %")
     return 0

@@ -88,7 +88,7 @@ def collect(folder, chosen=(), earlier=(), finals=None):
     records = []
     for path in sorted(Path(folder).glob("*/result.json")):
         record = json.loads(path.read_text())
-        if record["settings"]["held_out"]:
+        if record["settings"]["held_out"] or record.get("networks", 1) > 1:
             continue
         record["curve"] = [json.loads(line) for line in (path.parent / "log.jsonl").read_text().splitlines()]
         records.append(record)

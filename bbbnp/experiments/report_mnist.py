@@ -3,7 +3,7 @@
 import numpy as np
 
 from bbbnp import paper
-from bbbnp.experiments import mnist_finals, pruned, questions_text, uncertainty as study
+from bbbnp.experiments import pruned, questions_text, uncertainty as study
 from bbbnp.experiments.mnist_table import cells_of, spread
 from bbbnp.experiments.results import mean_text, read
 
@@ -84,17 +84,24 @@ def _candidates(records, head):
 
 def _earlier(record):
     """What the choice among fewer candidates had shown of the test images before, which is a look at them too."""
-    return (f"An earlier contest, of fewer candidates, had chosen {record['hidden']} units and "
-            f"{record['epochs']} epochs: {record['test_error_mean_network']:.2f} %, "
+    return (f"An earlier contest, of fewer candidates and decided by the {_rule(record)}, had chosen "
+            f"{record['hidden']} units and {record['epochs']} epochs: {record['test_error_mean_network']:.2f} %, "
             f"{record['test_error_averaged']:.2f} %, NLL {record['test_nll']:.4f}. ")
+
+
+def _rule(found):
+    """What a contest was decided by; files of before it was said were by the error."""
+    return {"validation_nll": "NLL of averaged draws"}.get(found.get("rule"), "error of the mean network")
 
 
 def _result(found, contest):
     """What the best candidate of a contest gives on the test images, and what all of it took."""
-    record, best = found["result"], {"validation_nll": "lowest NLL"}.get(mnist_finals.RULES[contest], "lowest error")
+    record = found["result"]
+    networks = record.get("networks", 1)
+    of_means = "the mean network" if networks == 1 else f"the averaged mean networks of {networks}"
     runs = [*found["candidates"].values(), record]
-    return (f"The {best}, \"{found['chosen']}\", trained again on all 60,000 images: test error "
-            f"{record['test_error_mean_network']:.2f} % of the mean network, {record['test_error_averaged']:.2f} % of "
+    return (f"By the {_rule(found)}, \"{found['chosen']}\" is chosen. Trained again on all 60,000 images: test error "
+            f"{record['test_error_mean_network']:.2f} % of {of_means}, {record['test_error_averaged']:.2f} % of "
             f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. "
             f"{''.join(map(_earlier, found.get('earlier', [])))}All runs together took "
             f"{sum(r['wall_time_s'] for r in runs) / 60:.0f} minutes, pauses and other work included "
@@ -122,7 +129,7 @@ def moonshot(results):
         return ""
     s = found["result"]["settings"]
     return "\n".join([
-        f"**Low temperature**: T = {s['temperature']:g}, seed {s['seed']}, validation error in percent", "",
+        f"**Low temperature**: T = {s['temperature']:g}, seeds from {s['seed']} on, validation error in percent", "",
         *_candidates(found["candidates"], {
             "networks": lambda r: str(r.get("networks", 1)), "units, epochs": lambda r: f"{r['hidden']}, {r['epochs']}",
             "prior": lambda r: prior_text(r["settings"], r["method"] == "gaussian"),

@@ -39,14 +39,14 @@ def drop_units_backward(dh, flat, widths, depth, first, draw):
 @kernel(inline=True)
 def multiplied(x, ws):
     """What the weights were multiplied by, x and the flat outputs, or what dropout left of both (E25)."""
-    return left(x, ws.outputs, ws.second_inputs, ws.slopes)
+    return multiplied_arrays(x, ws.outputs, ws.second_inputs, ws.slopes)
 
 
 @kernel
-def left(x, outputs, flat, slopes):
+def multiplied_arrays(x, outputs, flat, slopes):
     """x and the flat outputs, or the flat h' in two, where there is h' but no v (E25)."""
     if flat is None:
         return x, outputs
-    if slopes is not None:
+    if slopes is not None:  # not in one line with the other: see `second_product`
         return x, outputs
     return block(flat, 0, x.shape[0], x.shape[1]), flat[x.size:]

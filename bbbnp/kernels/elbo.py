@@ -85,9 +85,9 @@ class Key(NamedTuple):
 class Workspace(NamedTuple):
     """Scratch, and where a step is cut (see `fused`).
 
-    w, eps (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example; for noise that is not in
-    the weights, and only then, spread (P,), and flat second_inputs and slopes (see `second_product`, which asks by it);
-    for dropout second_inputs alone: spread is empty otherwise, and these are None. The fused step has pieces of `tile`
+    w, eps (P,); outputs and doutputs, flat, B times the widths; log_lik (B,), of each example; where the noise is
+    in the units, spread (P,), and flat second_inputs and slopes; for dropout second_inputs alone. Where they are not
+    needed, spread is empty, and the other two are None (see `second_product`). The fused step has pieces of `tile`
     weights (a multiple of four), `rows` examples, and units of dW: a row of `units`, (depth, k, k_end, start), is
     W[k:k_end] of the layer that begins at `start`, and its bias if k_end is the last. `parts` and `dlog_noise` have a
     row for every piece's sums.

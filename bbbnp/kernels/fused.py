@@ -85,7 +85,10 @@ def forward_rows(i, depth, network, x, ws, draw):
 
 @kernel
 def output_rows(i, theta, network, likelihood, x, y, ws, draw):
-    """Block `i` of the examples through the last layer, whose outputs are few, and the gradient in these (E8, E9)."""
+    """Block `i` of the examples through the last layer, and the gradient in its outputs (E8, E9, E10).
+
+    They are few as a rule: their columns would not be work for two threads.
+    """
     rows, (first, last), depth = x.shape[0], rows_of(i, ws.rows, x.shape[0]), network.widths.size - 2
     mu, _, log_noise = unpack(theta, ws.w.size)
     placed_sums(ws, network, mu, x, depth, (first, last), every(network.widths[depth + 1]))

@@ -108,8 +108,8 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                 blocks = row_blocks if depth > 0 or ws.second_inputs is not None else 0  # x as it is needs no preparing
                 for r in prange(blocks):
                     forward_rows(np.int64(r), depth, network, x, ws, draw)
-                pieces = column_pieces(network, depth + 1, ws.columns) if depth < layers - 1 else 0
-                for c in prange(pieces):
+                of_layer = column_pieces(network, depth + 1, ws.columns) if depth < layers - 1 else 0
+                for c in prange(of_layer):
                     placed_sums(ws, network, mu, x, depth, every(size), columns_of(
                         np.int64(c), network, depth + 1, ws.columns))
             for r in prange(row_blocks):

@@ -55,7 +55,8 @@ def draw_prediction_tile(t, parameters, seed, draw, placement, ws):
 
 def _predict_draws(samples, parameters, network, x, noisy, ws):
     """Fill `samples`, shape (S, N, O), with the network's outputs under S draws of the weights (E4, E10), or of units
-    left out (E25): `noisy` is a Draw, of which placement, seed and the chances are read.
+    left out (E25), or of the mean network, which is DROPOUT in a workspace without h': `noisy` is a Draw, of which
+    placement, seed and the chances are read.
 
     Each draw serves all N rows of `x`, taken as many at a time as `ws.log_lik` has entries, in blocks of `ws.rows`; so
     the scratch does not grow with S or N.

@@ -12,8 +12,9 @@ c = dlog S'/dlog sigma, 2 or 1,
 
     dv = dy dy/dv,    dMu = h^T dy,    dS' = h'^T dv,    dh = dy Mu^T + (dv S'^T) dh'/dh,    drho = r(rho) c S' dS'
 
-Where there is no h' or no v, a workspace has None in its place: what a function does after asking for it is then left
-out when it is compiled, so that the first step of a network with noise in its weights comes much sooner.
+Where there is no h' or no v, a workspace has None in its place. Numba leaves out what follows `if name is None: return`
+where `name` is an argument of the function and nothing else is asked: so the arrays are passed, not the workspace, and
+each question has a line of its own. A network with noise in its weights compiles without any of this.
 """
 
 import numpy as np
@@ -130,11 +131,11 @@ def second_input_backward(dh, dh2, h, widths, depth, first, a, draw):
 
 
 @kernel(inline=True)
-def second_sums(v, h2, spread, network, depth, units):
+def second_sums(v, h2, s, network, depth, units):
     """Units a .. b - 1 of v = h' S' + S'_b, if any (E16, E22)."""
     if v is None:
         return
-    weight, bias = layer_weights(spread, network, depth)
+    weight, bias = layer_weights(s, network, depth)
     dense_columns(v, h2, weight, bias, units[0], units[1])
 
 
@@ -182,7 +183,7 @@ def noisy_output_backward(dv, dy):
 def spread_gradient(ds, network, flat, slopes, rows):
     """Fill `ds`, shape (P,), with dS' = h'^T dv and dS'_b = sum_n dv_n, if any, after `placed_backward` (E16, E22).
 
-    Of flat h' and dv, both of which a workspace has, or neither.
+    Of flat h' and dv; without dv there is no second product, and `ds` is left alone.
     """
     if slopes is None:
         return

@@ -137,8 +137,8 @@ assert whole == variance.mean() + f.var() == 3.5
 #
 # **Step 12. An interval.** The probability that a target lies below $y$ is the average of the bells' own,
 # $\frac1S\sum_s \Phi\big((y - f_s)/\tau_s\big)$, with $\Phi$ the distribution function of $\mathcal{N}(0, 1)$. It rises
-# with $y$, so the $y$ where it equals 0.025 is found by halving an interval again and again, and so is that of 0.975.
-# Between the two lies 95 %. "Mean plus and minus two deviations" is the same only if the mixture happens to be a bell.
+# with $y$, so the $y$ where it equals 0.025 is found by a root finder between two ends that enclose it, and so is that of
+# 0.975. Between the two lies 95 %. "Mean plus and minus two deviations" is the same only if the mixture is a bell.
 #
 # **Step 13. Its check.** Of fresh targets, a true 95 % interval covers 95 %: that part is the *coverage* (E21). Each of
 # $N$ targets is in or out, so the count has the variance $0.95 \cdot 0.05\,N$ and the part the deviation
@@ -407,7 +407,7 @@ check.E18(total_variance)
 
 # %% [markdown]
 # **Stretch (E21, coverage).** Which part of the targets `y`, shape (N,), lies in the central interval of its mixture?
-# `f` and `deviation` have shape (S, N), `level` is such as 0.95, and `ndtr` is $\Phi$. No bisection is needed.
+# `f` and `deviation` have shape (S, N), `level` is such as 0.95, and `ndtr` is $\Phi$. No root finder is needed.
 #
 # <details><summary>Hint</summary>Where is a target, as a part of its own predictive distribution? Step 12 gives a
 # number between 0 and 1. For which of these numbers is the target in the interval?</details>

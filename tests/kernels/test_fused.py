@@ -92,6 +92,24 @@ def test_fused_equals_plain_with_one_draw_and_without_noise(draws):
     assert drho.any() == result.drho.any() == (draws > 0)
 
 
+@pytest.mark.parametrize("pieces", PIECES[:3], ids=str)
+@pytest.mark.parametrize("hidden", [(), (5,)], ids=str)
+@pytest.mark.parametrize("settings", [
+    {}, {"weight_noise": "local"}, {"weight_noise": "flipout"}, {"draws": 0, "dropout": (0.2, 0.5)}], ids=str)
+def test_fused_equals_plain_with_one_layer_or_two(settings, hidden, pieces):
+    *arguments, objective, key = case = path_case(
+        "mixture", "gaussian_learned", "tanh", "geometric", hidden=hidden, **settings)
+    (dmu, drho, dlog_noise), parts = plain(*case)
+    by_build = [free_energy_gradient(*arguments, objective=objective, key=key, pieces=pieces, threads=number)
+                for number in BUILDS.values()]
+    for result in by_build:
+        np.testing.assert_allclose(result[1:4], parts, rtol=1e-13)
+        for ours, truth, first in zip((result.dmu, result.drho, result.dlog_noise), (dmu, drho, dlog_noise),
+                                      (by_build[0].dmu, by_build[0].drho, by_build[0].dlog_noise)):
+            np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
+            np.testing.assert_array_equal(ours, first)  # whichever build
+
+
 @pytest.mark.parametrize("width, columns, pieces", [(5, 9, 1), (9, 9, 1), (1, 1, 1), (2, 1, 2), (5, 1, 5), (10, 3, 4),
                                                     (400, 256, 2), (800, 256, 4), (1200, 256, 4)])
 def test_every_column_is_in_one_piece(width, columns, pieces):
