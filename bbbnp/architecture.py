@@ -87,7 +87,8 @@ class Architecture:
         targets : int
             Number T of noise deviations.
         weight_noise : {"weights", "local", "flipout", "dropout"}
-            With room for what noise that is not in the weights needs.
+            With room for what noise that is not in the weights needs; None in its place otherwise, but for `spread`,
+            which is cut in pieces wherever weights are drawn, and empty.
         tile, block, columns, unit : int
             Weights (a multiple of four), examples, and about how many columns of a layer's outputs, and entries of dW,
             in one piece.
