@@ -97,6 +97,7 @@ def dense_backward_bias(db, dy):
 
     db = sum_n dy_n = 1^T dy
     """
+    # by BLAS, since a loop that adds row to row waits for each entry that it has just stored
     product(block(db, 0, 1, db.size), np.ones((1, dy.shape[0]), dy.dtype), dy)
 
 
