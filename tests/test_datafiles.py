@@ -99,7 +99,7 @@ def use(tmp_path, monkeypatch):
     monkeypatch.delenv("BBBNP_DATA", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("BBBNP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(datafiles, "TIMEOUT", (5, 0.1))
+    monkeypatch.setattr(datafiles, "TIMEOUT", (5, 1))
     files = tuple(File(name, SUMS[name], array.shape) for name, array in ARRAYS.items())
 
     def choose(*manners, port=server.server_port):
