@@ -157,7 +157,8 @@ def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_
     command = ["mnist", f"--{contest}", str(tmp_path / "runs"), "--hidden", "5", "--epochs", "2", "--threads", "1",
                "--out", str(tmp_path)]
     assert cli.main(command) == 0 and "test error" in capsys.readouterr().out
-    looks = sorted(scored)
+    looks = sorted(scored, reverse=True)
+    assert scored == looks  # the test images after all that is held out
     found = json.loads((tmp_path / f"mnist_{contest}.json").read_text())
     rule = {"finals": "validation_error_mean_network", "moonshot": "validation_nll"}[contest]
     scores = {name: r[rule] for name, r in found["candidates"].items()}

@@ -52,6 +52,7 @@ def test_the_moonshot_names_its_temperature_and_target(contest, tmp_path):
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps({**contest, "earlier": [earlier]}))
     text = report_mnist.moonshot(tmp_path)
     assert "by the error of the mean network, had chosen 300 units and 7 epochs: 1.30 %, 1.40 %, NLL 0.0700." in text
+    assert "NLL 0.0700. All runs together" in text
     assert "By the error of the mean network, \"second\"" in text and "test error 1.30 % of the mean network, " in text
     contest["result"]["networks"] = contest["candidates"]["first"]["networks"] = 5
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps(contest))

@@ -34,8 +34,8 @@ def mnist_arguments(parser):
                       help="choose the mixture of Table 1 by runs of full length on 50,000 images in folders of this "
                       "one, train the best again on all, and write mnist_finals.json into --out")
     what.add_argument("--moonshot", type=Path, metavar="FOLDER",
-                      help="train recipes of a low temperature on 50,000 images in folders of this one, the best again "
-                      "on all, and write mnist_moonshot.json into --out")
+                      help="train recipes of a low temperature on 50,000 images in folders of this one, the best by "
+                      "NLL again on all, and write mnist_moonshot.json into --out")
     parser.add_argument("--method", choices=mnist.METHODS, default="mixture", help="default mixture")
     for name, of in TYPES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=of, metavar=of.__name__.upper(),
@@ -108,9 +108,10 @@ def _contest(name, folder, options):
     before = results.read(out, f"mnist_{name}") or found
     found["earlier"] = before.get("earlier", [])
     if before["result"] != found["result"]:  # a look at the test images that was replaced is still one
-        found["earlier"].append({**before["result"], "rule": before.get("rule", "validation_error_mean_network")})
+        found["earlier"].append({**before["result"], "rule": before.get("rule", mnist_finals.RULES["finals"])})
     results.write_text(out / f"mnist_{name}.json", json.dumps(found, indent=1) + "\n")
-    print(f"{found['chosen']}: test error {found['result']['test_error_mean_network']:.2f} %")
+    print("{}: test error {test_error_mean_network:.2f} %, of averaged draws {test_error_averaged:.2f} %, "
+          "NLL {test_nll:.4f}".format(found["chosen"], **found["result"]))
     return 0
 
 

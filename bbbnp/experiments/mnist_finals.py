@@ -20,6 +20,7 @@ from bbbnp.experiments import mnist
 
 SPIKES, SLABS = ({size: {name: float(np.exp(-size))} for size in sizes} for name, sizes in (
     ("sigma2", (3, 7, 8)), ("sigma1", (0, 1, 2))))  # by -log of the deviation
+NARROW_LOCAL = {**SLABS[1], **SPIKES[7], "weight_noise": "local"}
 FIVE = "five posteriors, narrow spike, local"
 NETWORKS = {FIVE: 5}  # how many posteriors a candidate is a mixture of, if not one
 CONTESTS = {  # what all candidates of a contest share, and what each has of its own beside the method's own
@@ -42,10 +43,9 @@ CONTESTS = {  # what all candidates of a contest share, and what each has of its
         "narrow spike": ("mixture", {**SLABS[1], **SPIKES[7]}),
         "wide spike": ("mixture", {**SLABS[0], **SPIKES[3]}),
         "Gaussian prior": ("gaussian", SLABS[2]),
-        "narrow spike, local": ("mixture", {**SLABS[1], **SPIKES[7], "weight_noise": "local"}),
-        "narrow spike, local, 1200 units": ("mixture", {
-            **SLABS[1], **SPIKES[7], "weight_noise": "local", "hidden": 1200, "epochs": 80}),
-        FIVE: ("mixture", {**SLABS[1], **SPIKES[7], "weight_noise": "local"})})}
+        "narrow spike, local": ("mixture", NARROW_LOCAL),
+        "narrow spike, local, 1200 units": ("mixture", {**NARROW_LOCAL, "hidden": 1200, "epochs": 80}),
+        FIVE: ("mixture", NARROW_LOCAL)})}
 RULES = {"finals": "validation_error_mean_network", "moonshot": "validation_nll"}  # lowest of this wins
 
 
