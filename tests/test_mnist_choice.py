@@ -150,9 +150,16 @@ def test_table_1_from_runs(tmp_path, capsys, settings):
     assert cli.main(["mnist", "--collect", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
 
 
+def test_a_candidate_that_another_has_become_is_left_out():
+    full, short = (mnist_finals.candidates("finals", **changed) for changed in ({}, {"epochs": 2}))
+    assert set(full) == set(mnist_finals.CONTESTS["finals"][1])
+    assert set(full) - set(short) == {"160 epochs", "300 epochs", "spike e^-8, 300 epochs"}
+    assert mnist_finals.FIVE in mnist_finals.candidates("moonshot", hidden=5, epochs=2)  # of five seeds, not of one
+
+
 @pytest.mark.parametrize("contest", mnist_finals.CONTESTS)
 def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_path, capsys, monkeypatch):
-    scored, load, of = [], mnist.load_split, mnist_finals.CONTESTS[contest][1]
+    scored, load, of = [], mnist.load_split, mnist_finals.candidates(contest, hidden=5, epochs=2)
     monkeypatch.setattr(mnist, "load_split", lambda held_out, data_dir=None: scored.append(held_out) or load(held_out))
     command = ["mnist", f"--{contest}", str(tmp_path / "runs"), "--hidden", "5", "--epochs", "2", "--threads", "1",
                "--out", str(tmp_path)]
@@ -166,7 +173,9 @@ def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_
     networks = found["result"]["networks"]
     assert networks == mnist_finals.NETWORKS.get(found["chosen"], 1) and (networks == 5) == (contest == "moonshot")
     assert looks.count(False) == (networks + 1 if networks > 1 else 1)  # each when it is trained, and all together
-    assert looks.count(True) == len(of) + sum(n for name, n in mnist_finals.NETWORKS.items() if name in of)
+    runs = {tuple(cell.items()) for cells in of.values() for cell in cells}  # one of two candidates is trained once
+    assert looks.count(True) == len(runs) + sum(len(cells) > 1 for cells in of.values())
+    assert len(list((tmp_path / "runs").glob("*held out/model.npz"))) == len(runs)
     chosen = {**found["candidates"][found["chosen"]]["settings"], "held_out": False}
     assert found["result"]["settings"] == chosen and chosen["hidden"] == 5
     assert chosen["temperature"] == (0.1 if contest == "moonshot" else 1)

@@ -138,7 +138,9 @@ def prune_arguments(parser):
     parser.add_argument("--save", type=float, metavar="PART",
                         help="in place of the tables: write the network without this part of its weights, by "
                         "signal-to-noise, to pruned.npz in each RUN")
-    parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder of results (default pictures)")
+    parser.add_argument("--out", type=Path, default=Path("pictures"),
+                        help="folder of results (default pictures); other networks that are in its files stay, but for "
+                        "those that differ from a RUN in epochs alone")
     parser.add_argument("--data-dir", metavar="FOLDER", help="see bbbnp data --help")
 
 
@@ -153,10 +155,12 @@ def run_prune(options):
     if options.draws < 1:
         raise ValueError(f"draws={options.draws} must be at least 1")
     out = results.writable_folder(options.out)
-    found = pruned.run(options.runs, data_dir=options.data_dir, draws=options.draws)
+    files = {"table": "mnist_table2", "weights": "mnist_weights"}
+    earlier = {name: results.read(out, file) or [] for name, file in files.items()}
+    found = pruned.run(options.runs, earlier=earlier, data_dir=options.data_dir, draws=options.draws)
     print(pruned.table(found["table"]))
-    results.write_text(out / "mnist_table2.json", json.dumps(found["table"], indent=1) + "\n")
-    results.write_text(out / "mnist_weights.json", json.dumps(found["weights"]) + "\n")
+    for name, indent in (("table", 1), ("weights", None)):
+        results.write_text(out / f"{files[name]}.json", json.dumps(found[name], indent=indent) + "\n")
     plots_paper.pruning(found["table"], out / "mnist_table2.png")
     plots_paper.weight_histogram(found["weights"], out / "mnist_weight_histogram.png")
     plots_paper.signal_to_noise(found["weights"], out / "mnist_snr.png")

@@ -51,11 +51,15 @@ RULES = {"finals": "validation_error_mean_network", "moonshot": "validation_nll"
 
 def candidates(contest, **changed):
     """Settings of every candidate of a contest, by the name of its recipe: a list of one, or, of a mixture, with as
-    many seeds as it has posteriors."""
+    many seeds as it has posteriors. One that what is `changed` makes the same as another is left out."""
     common, recipes = CONTESTS[contest]
-    cells = {name: mnist.settings_of(method, **{**common, **own, **changed}) for name, (method, own) in recipes.items()}
-    return {name: [{**cell, "seed": cell["seed"] + k} for k in range(NETWORKS.get(name, 1))]
-            for name, cell in cells.items()}
+    found = {}
+    for name, (method, own) in recipes.items():
+        cell = mnist.settings_of(method, **{**common, **own, **changed})
+        cells = [{**cell, "seed": cell["seed"] + k} for k in range(NETWORKS.get(name, 1))]
+        if cells not in found.values():
+            found[name] = cells
+    return found
 
 
 def run(folder, contest, *, data_dir=None, threads=None, **changed):
@@ -81,15 +85,15 @@ def run(folder, contest, *, data_dir=None, threads=None, **changed):
     ValueError
         If a folder holds a run with other settings.
     """
-    cells, rule, records = candidates(contest, **changed), RULES[contest], {}
+    cells, rule, records, folders = candidates(contest, **changed), RULES[contest], {}, {}
 
     def trained(name, held_out):
         end, runs = ", held out" if held_out else "", []
         for cell in cells[name]:
-            seed = f", seed {cell['seed']}" if len(cells[name]) > 1 else ""
-            runs.append(Path(folder) / f"{name}{seed}{end}")
-            record = mnist.finished(
-                (runs[-1], {**cell, "held_out": held_out}, data_dir), threads=threads, progress=None)
+            settings, seed = {**cell, "held_out": held_out}, f", seed {cell['seed']}" if len(cells[name]) > 1 else ""
+            # a network of a mixture may be a candidate too, and has one folder
+            runs.append(folders.setdefault(tuple(settings.values()), Path(folder) / f"{name}{seed}{end}"))
+            record = mnist.finished((runs[-1], settings, data_dir), threads=threads, progress=None)
             if record is None:
                 return None
         return record if len(runs) == 1 else mnist.together(Path(folder) / f"{name}{end}", runs, data_dir)

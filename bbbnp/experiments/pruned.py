@@ -59,10 +59,23 @@ def named(settings):
     return ", ".join(words + ["validation"] * settings["held_out"])
 
 
-def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
+def merged(earlier, records):
+    """Earlier records, with `records` in place of those whose networks differ from theirs in epochs alone, if at all.
+
+    Run folders need not outlive what was written of them.
+    """
+    networks = [{}, {}]
+    for of, found in zip(networks, (earlier, records)):
+        for r in found:
+            of.setdefault((r["network"].replace(f"{r['epochs']} epochs", ""), r["seed"]), []).append(r)
+    return [r for found in (networks[0] | networks[1]).values() for r in found]
+
+
+def run(folders, *, earlier=None, data_dir=None, draws=DRAWS, progress=None):
     """Table 2 of the run folders of Bayesian networks, and the densities of all run folders.
 
     A network that was trained on 50,000 images, to choose settings, is scored on the other 10,000, and in no figure.
+    `earlier` is what this returned before, of other folders: see `merged`.
 
     Raises
     ------
@@ -88,9 +101,11 @@ def run(folders, *, data_dir=None, draws=DRAWS, progress=None):
             _, _, x, y = mnist.load_split(settings["held_out"], data_dir)
             table += [{**who, "draws": draws, **record} for record in errors(
                 model, x, y, draws=draws, of="validation" if settings["held_out"] else "test")]
-    if not table:
+    found = {"table": table, "weights": weights}
+    found = {name: merged((earlier or {}).get(name, []), records) for name, records in found.items()}
+    if not found["table"]:
         raise ValueError("there is nothing to prune by signal-to-noise: name a run of a Bayesian network")
-    return {"table": table, "weights": weights}
+    return found
 
 
 def rows(records):
