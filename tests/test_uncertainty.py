@@ -144,7 +144,7 @@ def test_the_comment_says_where_bayes_by_backprop_is_worse(uncertainty_result):
     assert "AUROC of entropy, notmnist (gaussian 0.8000, dropout 0.9500)" in worse
     assert "better" in better and "error (gaussian 1.50 %, sgd 2.00 %)" in better
     assert "AUROC of MI, notmnist (gaussian 0.9100, dropout 0.9000)" in better
-    assert "equal" in equal and "ECE (gaussian 1.00 %, sgd 1.00 %)" in equal and "fashion" not in text
+    assert "not told apart from" in equal and "ECE (gaussian 1.00 %, sgd 1.00 %)" in equal and "fashion" not in text
     gaussian["error"] = 2.5
     mixture["error"] = 2.2
     worse = uncertainty.comment(result).split("; ")[0]
@@ -157,6 +157,12 @@ def test_the_comment_is_of_means_and_of_each_width_alone(uncertainty_result):
     result["records"][0]["turned"]["p_winner"][1] = 0.89  # one angle of the other run remains
     result["records"][2]["turned"]["winner"] = [1, 7, 7]
     first, second = uncertainty.comment(result).splitlines()
+    result["records"].append({**result["records"][2], "error": 2.4})  # by one standard error, and by ten
+    assert "not told apart from the best baseline in error (mixture 2.20 %, sgd 2.50 %)" in uncertainty.comment(result)
+    result["records"][0]["error"] = 2.9
+    assert "better than the best baseline in error (mixture 2.20 %, sgd 2.95 %)" in uncertainty.comment(result)
+    del result["records"][-1]
+    result["records"][0]["error"] = 2.0
     assert "(sgd 2, mixture 1)" in first and "worse than the best baseline in nothing" in first
     assert "error (mixture 2.00 %, sgd 2.50 %)" in first and "turned 1" in first
     assert first.endswith("sgd 0.5, mixture 1.")

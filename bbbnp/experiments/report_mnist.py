@@ -4,16 +4,23 @@ import numpy as np
 
 from bbbnp import paper
 from bbbnp.experiments import pruned, questions_text, uncertainty as study
-from bbbnp.experiments.mnist_table import cells_of, spread
-from bbbnp.experiments.results import mean_text, read
+from bbbnp.experiments.mnist_table import EPOCHS, cells_of, spread
+from bbbnp.experiments.results import mean_error, mean_text, read
 
 NAMES = {"sgd": "SGD", "dropout": "dropout", "gaussian": "Bayes by Backprop, Gaussian prior",
          "mixture": "Bayes by Backprop, scale mixture"}
 
 
-def _percent(records, name):
-    """A mean with its standard error, where there are several seeds, in percent."""
-    return mean_text((record[name] for record in records), 2)
+def _percent(records, name, bound):
+    """A mean with its standard error, where there are several seeds, in percent; in bold if at most the bound."""
+    text = mean_text((record[name] for record in records), 2)
+    return f"**{text}**" if spread(records, name)[0] <= bound else text
+
+
+def _full(cells):
+    """Cells of Table 1, but for shorter runs where a method has some of EPOCHS or more at that width."""
+    long = {cell[:2] for cell in cells if cell[2] >= EPOCHS}
+    return {cell: of for cell, of in cells.items() if cell[2] >= EPOCHS or cell[:2] not in long}
 
 
 def prior_text(s, gaussian):
@@ -38,14 +45,15 @@ def table1(results):
     records = read(results, "mnist_table1")
     if not records:
         return ""
-    cells = cells_of(records)
-    text = ["**Table 1**, MNIST test error in percent, two hidden layers", "",
+    cells = _full(cells_of(records))
+    text = ["**Table 1**, MNIST test error in percent, two hidden layers; in bold what is at most the paper's", "",
             "| method | units | seeds | epochs | chosen by | mean network | averaged draws | paper | NLL | ECE |",
             "|---|---|---|---|---|---|---|---|---|---|"]
     for (method, hidden, epochs, by), of in cells.items():
-        errors = " | ".join(_percent(of, f"test_error_{which}") for which in ("mean_network", "averaged"))
+        there = paper.table_1(method, hidden)
+        errors = " | ".join(_percent(of, f"test_error_{which}", there) for which in ("mean_network", "averaged"))
         text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {epochs} | {by} | {errors} | "
-                    f"{paper.table_1(method, hidden):.2f} | {spread(of, 'test_nll')[0]:.4f} | "
+                    f"{there:.2f} | {spread(of, 'test_nll')[0]:.4f} | "
                     f"{spread(of, 'test_ece')[0]:.4f} |")
     one = {(method, by): of[0] for (method, _, _, by), of in cells.items()}
     chosen = "; ".join(f"{NAMES[method]}, {by}: {_settings(record)}" for (method, by), record in one.items())
@@ -53,25 +61,16 @@ def table1(results):
     by_name = [f"{NAMES[method]} by {record['settings']['optimizer']}" for (method, _), record in one.items()
                if method in ("sgd", "dropout") and record["settings"]["optimizer"] != "sgd"]
     hours = sum(record["wall_time_s"] for record in records) / 3600
+    fewer = sum(map(len, cells_of(records).values())) - sum(map(len, cells.values()))
     text += ["", *([f"Ordinary networks have the paper's names, but the search chose another optimiser: "
                     f"{', '.join(by_name)}.", ""] if by_name else []),
-             f"Settings were chosen on ({where}). {chosen}. Trained on all 60,000 images; but for the finals, for as "
-             "many epochs as there was time for, fixed before each run (the paper's Figure 2 shows 600). "
-             f"NLL and ECE are those of {max(r['draws'] for r in records)} averaged draws, ± the standard error over "
-             f"seeds; {hours:.1f} hours by the clock, pauses and other work included ([all numbers]"
-             f"(pictures/mnist_table1.json), {records[0]['machine']}).", "", comment(cells)]
+             f"Settings were ranked by the mean network's error on ({where}). {chosen}. Trained on all 60,000 images; "
+             "but for the finals, for as many epochs as there was time for, fixed before each run (the paper's Figure "
+             f"2 shows 600). NLL and ECE are those of {max(r['draws'] for r in records)} averaged draws, ± the "
+             f"standard error over seeds; {hours:.1f} hours by the clock, pauses and other work included ([all numbers]"
+             f"(pictures/mnist_table1.json){f', {fewer} shorter runs among them' if fewer else ''}, "
+             f"{records[0]['machine']})."]
     return "\n".join(text)
-
-
-def comment(cells):
-    """What Table 1 says, cell by cell: where our mean network is at or below the paper's row, and where it is not."""
-    better, worse = [], []
-    for (method, hidden, epochs, by), of in cells.items():
-        there, ours = paper.table_1(method, hidden), spread(of, "test_error_mean_network")[0]
-        (better if ours <= there else worse).append(
-            f"{NAMES[method]} at {hidden}, {epochs} epochs, {by} ({ours:.2f} against {there:.2f})")
-    return (f"The mean network, by which settings were ranked, is at or below the paper's number: "
-            f"{'; '.join(better) or 'nowhere'}. Above it: {'; '.join(worse) or 'nowhere'}.")
 
 
 def _candidates(records, head):
@@ -152,7 +151,8 @@ def uncertainty(results):
     for name, form, _, value in study.columns(result):
         cells = [[value(record) for record in records] for records in of.values()]
         text.append(f"| {name} | " + " | ".join(
-            "none" if None in cell else form.format(sum(cell) / len(cell)) for cell in cells) + " |")
+            "none" if None in cell else " ± ".join(
+                form.format(part) for part in mean_error(cell) if part is not None) for cell in cells) + " |")
     text += ["", *study.comment(result).splitlines(), ""]
     text += [f"{name} is left out: its files were not there." for name in result["left_out"]]
     return "\n".join([*text, f"{result['note']} ([all numbers](pictures/mnist_uncertainty.json))"])
@@ -174,16 +174,18 @@ def table2(results):
     if not records:
         return ""
     parts, rows = sorted({r["removed"] for r in records}), pruned.rows(records)
+    shown = pruned.rows(r for r in records if "test_error" in r and (r["criterion"], r["prediction"]) != (
+        "random", "mean"))
     there = " | ".join(f"{paper.TABLE_2[part]:.2f}" if part in paper.TABLE_2 else "" for part in parts)
-    text = ["**Table 2**, error in percent after removing weights, on test images, or validation images if it says so",
-            "",
+    text = ["**Table 2**, test error in percent after removing weights", "",
             "| network | criterion | prediction | " + " | ".join(f"{part:.0%}" for part in parts) + " |",
             "|---" * (3 + len(parts)) + "|",
             *("| " + " | ".join(key) + " | " + " | ".join(f"{found[part]:.2f}" for part in parts) + " |"
-              for key, found in rows.items()),
+              for key, found in shown.items()),
             f"| paper, 1200 units | snr | not said | {there} |", "",
             f"`averaged` are {records[0]['draws']} draws. A pruned weight is gone: no noise, no KL, no gradient ([all "
-            "numbers](pictures/mnist_table2.json)). What removing 95 % adds to the error of averaged draws, in points:"]
+            "numbers](pictures/mnist_table2.json), those of validation images too). What removing 95 % adds to the "
+            "error of averaged draws, in points:"]
     for (network, criterion, prediction), found in rows.items():
         if (criterion, prediction) == ("snr", "averaged"):
             size = rows[network, "magnitude", prediction]
@@ -197,13 +199,14 @@ def table2(results):
 def deviations(weights):
     """How far sigma of the pruned networks came from its start, and their signal-to-noise, as Markdown."""
     found = [r for r in weights if "rms_sigma" in r]
-    moved = [f"{r['network']}: {r['rms_sigma']:.4f} from {np.logaddexp(0, r['rho_init']):.4f}" for r in found]
-    ratios = [f"{who}: " + ", ".join(f"{quantiles[q]:.2f}" for q in paper.FIGURE_4) for who, quantiles in (
-        *((r["network"], {float(q): value for q, value in r["ratio_quantiles"].items()}) for r in found),
-        ("paper", paper.FIGURE_4))]
-    return ["", f"Root mean square of sigma after training: {'; '.join(moved)}.", "", (
-        f"log10 of the signal-to-noise below which {', '.join(f'{q:.0%}' for q in paper.FIGURE_4)} of the weights are: "
-        f"{'; '.join(ratios)}.")] if found else []
+    rows = [(r["network"], f"{np.logaddexp(0, r['rho_init']):.4f}", f"{r['rms_sigma']:.4f}",
+             {float(q): value for q, value in r["ratio_quantiles"].items()}) for r in found]
+    return ["", ("Root mean square of sigma before training and after it, and log10 of the signal-to-noise below which "
+                 "so many of the weights are:"), "",
+            f"| network | before | after | {' | '.join(f'{q:.0%}' for q in paper.FIGURE_4)} |",
+            "|---" * (3 + len(paper.FIGURE_4)) + "|",
+            *(f"| {network} | {before} | {after} | " + " | ".join(f"{ratios[q]:.2f}" for q in paper.FIGURE_4) + " |"
+              for network, before, after, ratios in (*rows, ("paper", "", "", paper.FIGURE_4)))] if found else []
 
 
 PARTS = finals, table1, moonshot, table2, uncertainty, questions  # each fills the part of its name

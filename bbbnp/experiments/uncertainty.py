@@ -9,6 +9,7 @@ Every image of Fashion-MNIST and notMNIST counts as out of distribution, whateve
 """
 
 import itertools
+import math
 from pathlib import Path
 import time
 
@@ -208,7 +209,10 @@ def table(result):
 
 
 def comment(result):
-    """What the numbers say of Bayes by Backprop beside the baselines, worse or better, width by width."""
+    """What the numbers say of Bayes by Backprop beside the baselines, worse or better, width by width.
+
+    Means over several seeds are told apart where they differ by more than two standard errors of the difference.
+    """
     text = []
     for hidden in sorted({r["hidden"] for r in result["records"]}):
         groups = {method: [r for r in result["records"] if (r["method"], r["hidden"]) == (method, hidden)]
@@ -221,17 +225,20 @@ def comment(result):
 
 
 def _comparison(result, groups):
-    """In what the best Bayes by Backprop is worse than the best baseline, in what better, in what equal."""
-    found = {"worse than": [], "better than": [], "equal to": []}
+    """In what the best Bayes by Backprop is worse than the best baseline, in what better, in what neither."""
+    found = {"worse than": [], "better than": [], "not told apart from": []}
     for name, form, more, value in columns(result):
-        means = {method: np.mean([value(r) for r in records]) for method, records in groups.items()
+        means = {method: results.mean_error(map(value, records)) for method, records in groups.items()
                  if value(records[0]) is not None}
         best = [max((method for method in means if method in family), default=None,
-                    key=lambda method: means[method] if more else -means[method]) for family in (BAYESIAN, BASELINES)]
+                    key=lambda method: means[method][0] if more else -means[method][0])
+                for family in (BAYESIAN, BASELINES)]
         if None in best:
             continue
-        ours, theirs = (means[method] for method in best)
-        verdict = "equal to" if ours == theirs else "better than" if (ours > theirs) == more else "worse than"
+        (ours, our_error), (theirs, their_error) = (means[method] for method in best)
+        noise = 0 if None in (our_error, their_error) else 2 * math.hypot(our_error, their_error)
+        verdict = ("not told apart from" if abs(ours - theirs) <= noise
+                   else "better than" if (ours > theirs) == more else "worse than")
         found[verdict].append(f"{name} ({best[0]} {form.format(ours)}, {best[1]} {form.format(theirs)})")
     if not any(found.values()):
         return "there is nothing to compare."
