@@ -58,5 +58,9 @@ def mean_text(values, digits, sign="±"):
 
 
 def machine():
-    """Cores, processor family and Python, in a few words."""
-    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    """Cores, processor, as LLVM calls it, and Python, in a few words.
+
+    Ratios of times depend on the processor, and so do the last bits of every sum.
+    """
+    from llvmlite.binding import get_host_cpu_name  # not above: commands that measure nothing should start at once
+    return f"{os.cpu_count()} cores, {platform.machine()} ({get_host_cpu_name()}), Python {platform.python_version()}"
