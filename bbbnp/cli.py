@@ -216,13 +216,14 @@ def _report(options):
 
 COMMANDS = {
     "regression": (_regression_arguments, _regression, "Figure 5: a regression that knows what it does not know",
-                   "Train a Bayesian network by Bayes by Backprop and an ordinary one on the paper's curve; write the "
+                   "Train a neural network by Bayes by Backprop and an ordinary one on the paper's curve; write the "
                    "figure and its numbers. Vary anything: fewer points, another prior, no temperature, and look."),
     "mnist": (*_of("mnist_command", "mnist_arguments", "run_mnist"),
-              "Table 1 and Figure 2: one network on MNIST, the search of its settings, all",
+              "Table 1 and Figure 2: a network on MNIST, the choice of settings, the whole table",
               "Train a network on MNIST in a folder, with checkpoints: Ctrl-C at any time, and --resume goes on "
-              "to the same bits. With --grid, choose settings on validation data; with --table1, train every cell with "
-              "them; with --collect, write the table and the figure. What is left out has the method's default."),
+              "to the same bits. With --grid and --finals, choose settings on validation data; with --table1, train "
+              "every cell with them; with --collect, write the table and the figure; with --moonshot, see what a low "
+              "temperature gives. What is left out has the method's default."),
     "prune": (*_of("mnist_command", "prune_arguments", "run_prune"),
               "Table 2, Figures 3 and 4: the error when most weights are removed",
               "Remove weights of trained networks by signal-to-noise, by size and at random, and score the mean "

@@ -114,7 +114,7 @@ def network_comparison(path=None, seed=68):
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 7), ylim=(0, 5.7))
         axes.set_axis_off()
         for origin, title in (left, "An ordinary network:\none number a weight"), (
-                right, "A Bayesian network:\none distribution a weight"):
+                right, "A Bayesian neural network:\none distribution a weight"):
             axes.text(*origin + (1.735, 2.1), title, ha="center", va="center", linespacing=1.1)
             _network(axes, origin)
         _numbers(axes, left, mu)

@@ -10,10 +10,10 @@ from bbbnp import paper
 from bbbnp.plots import BLUE, GREY, INK, ORANGE, drawing
 
 LINES = {  # name, line, colour and marker of each agent: told apart in grey
-    "bbb": ("Bayes by Backprop", "-", BLUE, "o"), "bbb-1": ("the same, one draw", "--", BLUE, None),
-    "greedy": ("greedy", "-", INK, "s"), "epsilon-1": ("ε-greedy, 1 %", "-", ORANGE, "D"),
-    "epsilon-5": ("ε-greedy, 5 %", "-", GREY, "^"), "random": ("random", ":", INK, None),
-    "linear-thompson": ("linear, exact", "-.", INK, None)}
+    "bbb": ("Bayes by Backprop", "-", BLUE, "o"), "bbb-1": ("BBB, one draw", "--", BLUE, None),
+    "greedy": ("greedy", (0, (6, 1, 1, 1)), INK, "s"), "epsilon-1": ("ε-greedy 1 %", "-", ORANGE, "D"),
+    "epsilon-5": ("ε-greedy 5 %", "-", GREY, "^"), "random": ("random", ":", INK, None),
+    "linear-thompson": ("exact linear", "-.", ORANGE, None)}
 
 
 def _curves(records):
@@ -31,8 +31,8 @@ def regret(records, path=None):
             if of:
                 steps, values = _curves(of)
                 mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / len(of)**0.5 if len(of) > 1 else 0
-                axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
-                axes.plot(steps, mean, line, color=colour, linewidth=2, label=name)
+                axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.12, linewidth=0)
+                axes.plot(steps, mean, linestyle=line, color=colour, linewidth=2, label=name)
             if agent in paper.FIGURE_6:
                 axes.plot(paper.STEPS, paper.FIGURE_6[agent], marker, color=colour, fillstyle="none", markersize=8,
                           mew=1.5, label=f"{name}, paper" if agent != "bbb" else "BBB, paper")
@@ -41,8 +41,8 @@ def regret(records, path=None):
         axes.set_xticks((0, 10_000, 20_000, 30_000, 40_000, 50_000),
                         ("0", "10,000", "20,000", "30,000", "40,000", "50,000"))
         axes.tick_params(labelsize="small")
-        drawn.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="x-small", handlelength=1.8,
-                     columnspacing=1.2)
+        drawn.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small", handlelength=1.6,
+                     columnspacing=0.8)
     return drawn
 
 

@@ -12,8 +12,8 @@ from matplotlib.patches import Patch
 from bbbnp.plots import BLUE, GREY, INK, ORANGE, drawing
 
 LINES = {  # name, line, colour and marker of each method: told apart in grey
-    "sgd": ("SGD", ":", INK, "s"), "dropout": ("dropout", "-", GREY, "^"), "gaussian": ("Gaussian", "--", ORANGE, "D"),
-    "mixture": ("mixture", "-", BLUE, "o")}
+    "sgd": ("ordinary", ":", INK, "s"), "dropout": ("dropout", "-", GREY, "^"),
+    "gaussian": ("Gaussian", "--", ORANGE, "D"), "mixture": ("mixture", "-", BLUE, "o")}
 BOXES = {  # face and hatch of the same
     "sgd": ("white", ""), "dropout": (GREY, "///"), "gaussian": ("#f2d5bd", "..."), "mixture": (BLUE, "")}
 DATA = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "notmnist": "notMNIST"}

@@ -60,7 +60,7 @@ def weight_histogram(weights, path=None):
                 axes.plot(0, peak, marker, color=colour, fillstyle="none", markersize=9, mew=1.5,
                           label=f"paper, 1200 units: {deviation:.3f}, peak")
         axes.set(xlim=(-0.2, 0.2), yscale="log", ylim=(0.1, None), xlabel="weight", ylabel="density")
-        drawn.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="x-small", handlelength=1.6)
+        drawn.legend(loc="outside upper center", ncols=2, frameon=False, fontsize="small", handlelength=1.6)
     return drawn
 
 
@@ -112,18 +112,19 @@ def pruning(records, path=None):
                 error = [np.mean([r["test_error"] for r in of if r["removed"] == part]) for part in parts]
                 axes.plot([100 * (1 - part) for part in parts], error, line, marker=marker, color=colour,
                           linewidth=width, markersize=size, label=name)
-            axes.plot([100 * (1 - part) for part in paper.TABLE_2], list(paper.TABLE_2.values()), "x", color=ORANGE,
-                      markersize=8, mew=2, label="paper, 1200")
+            if of[0]["hidden"] == paper.TABLE_2_UNITS:
+                axes.plot([100 * (1 - part) for part in paper.TABLE_2], list(paper.TABLE_2.values()), "x",
+                          color=ORANGE, markersize=8, mew=2, label="paper")
             axes.set(xscale="log", yscale="log", ylim=(1, 100))
-            axes.set_title(textwrap.fill(network, 30), fontsize="small")
+            axes.set_title(textwrap.fill(network.replace(" epochs", "\u00a0epochs"), 30), fontsize="small")
             axes.set_xticks((1, 5, 25, 100), ("1", "5", "25", "100"))
             axes.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
             axes.minorticks_off()
         panels[0].invert_xaxis()
-        drawn.supxlabel("% of the weights left")
-        drawn.supylabel("test error in %, averaged draws")
+        drawn.supxlabel("% of the weights left", fontsize="medium")
+        drawn.supylabel("test error in %, averaged draws", fontsize="medium")
         for axes in panels[max(len(networks), 1):]:
             axes.set_visible(False)
-        drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False,
-                     fontsize="small", handlelength=1.8)
+        handles = max((axes.get_legend_handles_labels() for axes in panels), key=lambda both: len(both[0]))
+        drawn.legend(*handles, loc="outside upper center", ncols=4, frameon=False, fontsize="small", handlelength=1.8)
     return drawn

@@ -24,8 +24,8 @@ def test_the_table_has_every_agent_beside_the_paper_and_says_who_wins(tmp_path):
     assert "| Bayes by Backprop | 2 | 900 ± 0 | 5050 ± 50 | 5040 ± 50 |" in text
     assert "| Bayes by Backprop, paper | 5 | 1149 | 5730 | |" in text and "1500" not in text
     assert "| greedy | 1 | 900 | 6000 | 5990 |" in text
-    assert "less regret than greedy; more than linear, exact; not told apart from nobody." in text
-    assert "less than greedy in 1 of 1 (whose games end at 6000 to 6000); linear, exact in 0 of 1 (whose" in text
+    assert "less regret than greedy; more than exact linear; not told apart from none." in text
+    assert "less than greedy in 1 of 1 (whose games end at 6000 to 6000); exact linear in 0 of 1 (whose" in text
     assert "ends at 5730, ours at 5050." in text
     spread = [record(), record(seed=1, end=5100.0), record("greedy", end=5050.0), record("greedy", seed=1, end=5350.0)]
     assert "not told apart from greedy" in report_bandit.comment({"bbb": spread[:2], "greedy": spread[2:]})

@@ -11,10 +11,17 @@ TYPES = {"hidden": int, "epochs": int, "draws": int, "seed": int, "learning_rate
          "sigma2": float, "temperature": float, "rho_init": float}
 HELP = {
     "hidden": "units of each of the two hidden layers", "epochs": "passes over the training images",
-    "draws": "weight draws a step", "seed": "of all noise", "learning_rate": "of the sum over a minibatch",
+    "draws": "weight draws a step", "seed": "of all noise",
+    "learning_rate": "the loss of a minibatch is a sum, not a mean",
     "pi": "mixture: weight of the slab", "sigma1": "deviation of the slab, or of the Gaussian prior",
     "sigma2": "mixture: deviation of the spike", "temperature": "factor on the KL; 1 targets the posterior",
     "rho_init": "sigma starts at log(1 + e^rho)"}
+
+
+def _default(name, form):
+    """The default of a setting, and which methods have another, for a help text."""
+    others = "".join(f", {method} {form.format(own[name])}" for method, own in mnist.METHODS.items() if name in own)
+    return form.format(mnist.DEFAULTS[name]) + others
 
 
 def mnist_arguments(parser):
@@ -39,10 +46,10 @@ def mnist_arguments(parser):
     parser.add_argument("--method", choices=mnist.METHODS, default="mixture", help="default mixture")
     for name, of in TYPES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=of, metavar=of.__name__.upper(),
-                            help=f"{HELP[name]} (default {mnist.DEFAULTS[name]:.3g})")
+                            help=f"{HELP[name]} (default {_default(name, '{:.3g}')})")
     for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("minibatch_weights", MINIBATCH_WEIGHTS),
                           ("weight_noise", PLACEMENTS)):
-        parser.add_argument(f"--{name.replace('_', '-')}", choices=choices, help=f"default {mnist.DEFAULTS[name]}")
+        parser.add_argument(f"--{name.replace('_', '-')}", choices=choices, help=f"default {_default(name, '{}')}")
     parser.add_argument("--held-out", action="store_true", default=None,
                         help="train on 50,000 images and watch the other 10,000, not the test images")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder, to the same bits")
@@ -82,7 +89,8 @@ def _one(options):
     changed = {name: getattr(options, name) for name in mnist.DEFAULTS if name != "method"}
     changed = {name: value for name, value in changed.items() if value is not None}
     if options.resume and changed:
-        raise ValueError(f"--resume goes on with the settings in the folder: leave --{next(iter(changed))} out")
+        flag = next(iter(changed)).replace("_", "-")
+        raise ValueError(f"--resume goes on with the settings in the folder: leave --{flag} out")
     settings = None if options.resume else mnist.settings_of(options.method, **changed)
     record = mnist.run(options.folder, settings, resume=options.resume, data_dir=options.data_dir,
                        threads=options.threads)

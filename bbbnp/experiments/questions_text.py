@@ -74,8 +74,10 @@ def prior_question(result):
     pairs = {kind: (f"mixture_{kind}", f"gaussian_{kind}") for kind in ("uniform", "geometric")}
     signs = {sign(difference(result, *pair, ERROR)) for pair in pairs.values()}
     if len(signs) == 1:
-        verdict = {-1: "Yes, in error, with both minibatch weights.", 0: "These runs do not tell their errors apart.",
-                   1: "No: the Gaussian has the lower error, with both minibatch weights."}[signs.pop()]
+        verdict = {-1: "Yes, in error, with both minibatch weights, at these settings.",
+                   0: "These runs do not tell their errors apart.",
+                   1: "Not at these settings: the Gaussian has the lower error, with both minibatch weights.",
+                   }[signs.pop()]
     elif signs == {-1, 1}:
         verdict = "It depends on the minibatch weights."
     else:

@@ -52,9 +52,8 @@ def comment(result):
              "one deviation for all (`--noise input` would not), so the 50 % interval holds too many points."
              if result["settings"]["data"] == "paper_text" and result["settings"]["noise"] == "learned"
              and bayes["coverage_50"] > 0.55 else "")
-    return ("Away from the data, which end at x = 0.5, the Bayesian band is at x = 1.5 "
-            f"{growth:.1f} times as wide as inside; that of the ordinary network is {plain:.1f} times as wide, over a "
-            f"curve that it has never seen. {inside}{noise}")
+    return (f"At x = 1.5, far from the data, which end at 0.5, the Bayesian band is {growth:.1f} times as wide as at "
+            f"x = 0.25, that of the ordinary network {plain:.1f} times. {inside}{noise}")
 
 
 def speed(results):
@@ -75,7 +74,7 @@ def speed(results):
              f"({r['ratio_spread'][0]:.2f} .. {r['ratio_spread'][1]:.2f}) | "
              + " | ".join(cost((r["hidden"], r["prior"], peer), "ns_per_weight") for peer in ("jax", "torch")) + " |"
              for r in steps]
-    text += ["", "| small network, one core | us a step | JAX | PyTorch |", "|---|---|---|---|"]
+    text += ["", "| small network, one core | µs a step | JAX | PyTorch |", "|---|---|---|---|"]
     text += [f"| {r['network']} | {r['us_per_step']:.1f} | "
              + " | ".join(cost((r["network"], "mixture", peer), "us_per_step") for peer in ("jax", "torch")) + " |"
              for r in result["small"]]

@@ -72,7 +72,7 @@ def comment(of):
             both = [(ours[seed], theirs) for seed, theirs in ends[agent].items() if seed in ours]
             by_seed.append(f"{LINES[agent][0]} in {sum(a < b for a, b in both)} of {len(both)} (whose games end at "
                            f"{min(ends[agent].values()):.0f} to {max(ends[agent].values()):.0f})")
-    said = "; ".join(f"{what} {', '.join(names) or 'nobody'}" for what, names in found.items())
+    said = "; ".join(f"{what} {', '.join(names) or 'none'}" for what, names in found.items())
     at_end = of["bbb"][0]["curve"]["steps"][-1] == paper.STEPS[-1]
     there = f" The paper's own ends at {paper.FIGURE_6['bbb'][-1]}, ours at {mean:.0f}." if at_end else ""
     paired = f" On the same mushrooms, less than {'; '.join(by_seed)}." if by_seed else ""

@@ -7,8 +7,9 @@ from bbbnp.experiments import pruned, questions_text, uncertainty as study
 from bbbnp.experiments.mnist_table import EPOCHS, cells_of, spread
 from bbbnp.experiments.results import mean_error, mean_text, read
 
-NAMES = {"sgd": "SGD", "dropout": "dropout", "gaussian": "Bayes by Backprop, Gaussian prior",
+NAMES = {"sgd": "ordinary network (paper: SGD)", "dropout": "dropout", "gaussian": "Bayes by Backprop, Gaussian prior",
          "mixture": "Bayes by Backprop, scale mixture"}
+IMAGES = 10_000  # of the test, and held out
 
 
 def _percent(records, name, bound):
@@ -29,15 +30,17 @@ def prior_text(s, gaussian):
             f"pi {s['pi']:g}, sigma1 {s['sigma1']:.3g}, sigma2 {s['sigma2']:.2g}")
 
 
-def _settings(record):
-    """The settings of a record, in words."""
-    s = record["settings"]
-    text = f"{s['optimizer']}, learning rate {s['learning_rate']:g}"
-    if record["method"] in ("sgd", "dropout"):
-        return text
-    prior = prior_text(s, record["method"] == "gaussian")
-    return (f"{text}, {prior}, {s['minibatch_weights']} minibatch weights, {s['draws']} draw(s) a step, noise in "
-            f"{s['weight_noise']}, rho from {s['rho_init']:g}")
+def _settings(cells):
+    """What was chosen for each method, and by whom, as a table in Markdown."""
+    text = ["| method | chosen by | optimiser, rate | prior | minibatch weights | draws | noise in | rho from |",
+            "|---" * 8 + "|"]
+    for (method, by), record in {(method, by): of[0] for (method, _, _, by), of in cells.items()}.items():
+        s, bayesian = record["settings"], method not in ("sgd", "dropout")
+        own = (prior_text(s, method == "gaussian"), s["minibatch_weights"], s["draws"], s["weight_noise"],
+               f"{s['rho_init']:g}") if bayesian else ("",) * 5
+        text.append(" | ".join(map(str, (
+            f"| {NAMES[method]}", by, f"{s['optimizer']}, {s['learning_rate']:g}", *own))) + " |")
+    return text
 
 
 def table1(results):
@@ -45,31 +48,27 @@ def table1(results):
     records = read(results, "mnist_table1")
     if not records:
         return ""
-    cells = _full(cells_of(records))
+    every, cells = cells_of(records), _full(cells_of(records))
     text = ["**Table 1**, MNIST test error in percent, two hidden layers; in bold what is at most the paper's", "",
-            "| method | units | seeds | epochs | chosen by | mean network | averaged draws | paper | NLL | ECE |",
+            "| method | units | seeds | epochs | chosen by | mean network | averaged draws | paper | NLL | ECE, % |",
             "|---|---|---|---|---|---|---|---|---|---|"]
     for (method, hidden, epochs, by), of in cells.items():
         there = paper.table_1(method, hidden)
         errors = " | ".join(_percent(of, f"test_error_{which}", there) for which in ("mean_network", "averaged"))
         text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {epochs} | {by} | {errors} | "
                     f"{there:.2f} | {spread(of, 'test_nll')[0]:.4f} | "
-                    f"{spread(of, 'test_ece')[0]:.4f} |")
-    one = {(method, by): of[0] for (method, _, _, by), of in cells.items()}
-    chosen = "; ".join(f"{NAMES[method]}, {by}: {_settings(record)}" for (method, by), record in one.items())
-    where = "; ".join(f"{by}: {text}" for by, text in {r["chosen_by"]: r["selected_on"] for r in records}.items())
-    by_name = [f"{NAMES[method]} by {record['settings']['optimizer']}" for (method, _), record in one.items()
-               if method in ("sgd", "dropout") and record["settings"]["optimizer"] != "sgd"]
+                    f"{100 * spread(of, 'test_ece')[0]:.2f} |")
+    fewer = len(records) - sum(map(len, cells.values()))
     hours = sum(record["wall_time_s"] for record in records) / 3600
-    fewer = sum(map(len, cells_of(records).values())) - sum(map(len, cells.values()))
-    text += ["", *([f"Ordinary networks have the paper's names, but the search chose another optimiser: "
-                    f"{', '.join(by_name)}.", ""] if by_name else []),
-             f"Settings were ranked by the mean network's error on ({where}). {chosen}. Trained on all 60,000 images; "
-             "but for the finals, for as many epochs as there was time for, fixed before each run (the paper's Figure "
-             f"2 shows 600). NLL and ECE are those of {max(r['draws'] for r in records)} averaged draws, ± the "
-             f"standard error over seeds; {hours:.1f} hours by the clock, pauses and other work included ([all numbers]"
-             f"(pictures/mnist_table1.json){f', {fewer} shorter runs among them' if fewer else ''}, "
-             f"{records[0]['machine']})."]
+    shorter = f", {fewer} shorter runs among them" if fewer else ""
+    text += ["", "Means over seeds, ± the standard error. The paper trained its ordinary networks and dropout by SGD. "
+             "All settings were chosen at 400 units, by the error of the mean network on 10,000 of the training "
+             "images, and are those of all widths: the search ranks short runs, the finals runs of full length. Then "
+             "networks were trained on all 60,000 images; but for the finals, for as many epochs as there was time "
+             "for, fixed before each run (the paper's Figure 2 shows 600). NLL and ECE are those of "
+             f"{max(r['draws'] for r in records)} averaged draws; {hours:.1f} hours by the clock, pauses and other "
+             f"work included ([all numbers](pictures/mnist_table1.json){shorter}, {records[0]['machine']}).",
+             "", *_settings(every)]
     return "\n".join(text)
 
 
@@ -81,11 +80,13 @@ def _candidates(records, head):
         f"{r['validation_error_averaged']:.2f} | {r['validation_nll']:.4f} |" for name, r in records.items()]
 
 
-def _earlier(record):
-    """What the choice among fewer candidates had shown of the test images before, which is a look at them too."""
-    return (f"An earlier contest, of fewer candidates and decided by the {_rule(record)}, had chosen "
-            f"{record['hidden']} units and {record['epochs']} epochs: {record['test_error_mean_network']:.2f} %, "
-            f"{record['test_error_averaged']:.2f} %, NLL {record['test_nll']:.4f}. ")
+def _earlier(records):
+    """What choices among fewer candidates had shown of the test images before, which is a look at them too."""
+    looks = "; ".join(
+        f"by the {_rule(r)}, {r['hidden']} units and {r['epochs']} epochs ({r['test_error_mean_network']:.2f} %, "
+        f"{r['test_error_averaged']:.2f} %, {r['test_nll']:.4f})" for r in records)
+    return ("Earlier contests, of fewer candidates, had chosen, with these test errors of the mean network and of "
+            f"averaged draws and NLL: {looks}. " if looks else "")
 
 
 def _rule(found):
@@ -101,8 +102,8 @@ def _result(found, contest):
     runs = [*found["candidates"].values(), record]
     return (f"By the {_rule(found)}, \"{found['chosen']}\" is chosen. Trained again on all 60,000 images: test error "
             f"{record['test_error_mean_network']:.2f} % of {of_means}, {record['test_error_averaged']:.2f} % of "
-            f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {record['test_ece']:.4f}. "
-            f"{''.join(map(_earlier, found.get('earlier', [])))}All runs together took "
+            f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {100 * record['test_ece']:.2f} %. "
+            f"{_earlier(found.get('earlier', []))}All runs together took "
             f"{sum(r['wall_time_s'] for r in runs) / 60:.0f} minutes, pauses and other work included "
             f"([all numbers](pictures/mnist_{contest}.json), {record['machine']}).")
 
@@ -115,7 +116,8 @@ def finals(results):
     s = found["result"]["settings"]
     return "\n".join([
         f"**Finals of the mixture**: {s['hidden']} units, {s['minibatch_weights']} minibatch weights, T = "
-        f"{s['temperature']:g}, seed {s['seed']}, validation error in percent", "", *_candidates(found["candidates"], {
+        f"{s['temperature']:g}, seed {s['seed']}, validation error in percent. Each row changes in the first what "
+        "its name says; those of the search have its settings", "", *_candidates(found["candidates"], {
             "prior": lambda r: prior_text(r["settings"], False), "rho from": lambda r: f"{r['settings']['rho_init']:g}",
             "noise in": lambda r: r["settings"]["weight_noise"], "draws": lambda r: str(r["settings"]["draws"]),
             "epochs": lambda r: str(r["epochs"])}), "", _result(found, "finals")])
@@ -128,7 +130,8 @@ def moonshot(results):
         return ""
     s = found["result"]["settings"]
     return "\n".join([
-        f"**Low temperature**: T = {s['temperature']:g}, seeds from {s['seed']} on, validation error in percent", "",
+        f"**Low temperature**: T = {s['temperature']:g}, {s['minibatch_weights']} minibatch weights, rho from "
+        f"{s['rho_init']:g}, seeds from {s['seed']} on, validation error in percent", "",
         *_candidates(found["candidates"], {
             "networks": lambda r: str(r.get("networks", 1)), "units, epochs": lambda r: f"{r['hidden']}, {r['epochs']}",
             "prior": lambda r: prior_text(r["settings"], r["method"] == "gaussian"),
@@ -145,7 +148,8 @@ def uncertainty(results):
     of = {}
     for record in result["records"]:
         of.setdefault((record["hidden"], record["method"]), []).append(record)
-    text = ["**How much to believe it**", "",
+    trained = " or ".join(sorted({str(r["epochs"]) for r in result["records"]}))
+    text = [f"**How much to believe it**, after {trained} epochs, mean of the seeds ± the standard error", "",
             "| | " + " | ".join(f"{NAMES[method]}, {hidden}" for hidden, method in of) + " |",
             "|---" * (1 + len(of)) + "|"]
     for name, form, _, value in study.columns(result):
@@ -164,8 +168,9 @@ def questions(results):
     if not result:
         return ""
     return (f"Two layers of {result['hidden']} units, {result['epochs']} epochs, {len(result['seeds'])} seeds: means ± "
-            "standard errors; two numbers are told apart where 0 is outside the 95 % interval of their difference "
-            f"([all numbers](pictures/mnist_questions.json)).\n\n{questions_text.comment(result)}")
+            "standard errors; two numbers are told apart where 0 is outside the 95 % interval of their difference, by "
+            "Student's t, which is wide for so few ([all numbers](pictures/mnist_questions.json)).\n\n"
+            f"{questions_text.comment(result)}")
 
 
 def table2(results):
@@ -184,16 +189,23 @@ def table2(results):
               for key, found in shown.items()),
             f"| paper, 1200 units | snr | not said | {there} |", "",
             f"`averaged` are {records[0]['draws']} draws. A pruned weight is gone: no noise, no KL, no gradient ([all "
-            "numbers](pictures/mnist_table2.json), those of validation images too). What removing 95 % adds to the "
-            "error of averaged draws, in points:"]
+            "numbers](pictures/mnist_table2.json), those of validation images too).", "",
+            "What removing 95 % adds to the error of averaged draws, in points, and which criterion leaves less error, "
+            f"by two standard errors of the errors among {IMAGES:,} images:", "",
+            "| network | by signal-to-noise | by size | less error |", "|---|---|---|---|"]
     for (network, criterion, prediction), found in rows.items():
         if (criterion, prediction) == ("snr", "averaged"):
             size = rows[network, "magnitude", prediction]
-            cost, of_size = (found[0.95] - found[0.0], size[0.95] - size[0.0])
-            text.append(f"- {network}: {cost:+.2f} by signal-to-noise, {of_size:+.2f} by size: "
-                        f"{'the ratio' if cost < of_size else 'size alone' if cost > of_size else 'neither'} sorts "
-                        "better.")
+            text.append(f"| {network} | {found[0.95] - found[0.0]:+.2f} | {size[0.95] - size[0.0]:+.2f} | "
+                        f"{_better(found[0.95], size[0.95])} |")
     return "\n".join([*text, *deviations(read(results, "mnist_weights") or [])])
+
+
+def _better(by_ratio, by_size):
+    """Which of two percentages of errors is less, if that is more than noise."""
+    noise = 2 * sum(error * (100 - error) / IMAGES for error in (by_ratio, by_size))**0.5
+    return ("not told apart" if abs(by_ratio - by_size) <= noise
+            else "by signal-to-noise" if by_ratio < by_size else "by size")
 
 
 def deviations(weights):

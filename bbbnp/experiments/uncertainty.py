@@ -1,6 +1,6 @@
 """How much to believe a network that was trained on MNIST: its calibration, and its doubt where it should doubt.
 
-For each run folder of `mnist.run`, of the averaged prediction (a point network, trained by SGD, has one prediction):
+For each run folder of `mnist.run`, of the averaged prediction (an ordinary network is a point and has one prediction):
 scores and calibration on the test images; errors that remain when the most uncertain images are rejected; predictive
 entropy and its part due to the weights, the mutual information of label and weights, on the test images and on images
 of no digit; how well either tells the two apart; and one digit turned upside down in steps.
@@ -27,8 +27,8 @@ ANGLES, SHOWN = tuple(range(0, 181, 10)), tuple(range(0, 181, 30))  # degrees; p
 SURE = 0.9  # a wrong class with this probability is a bold mistake
 ROWS_AT_ONCE = 10_000  # bounds the memory; all test images at once, so that dropout draws what `mnist.scores` drew
 BASELINES, BAYESIAN = ("sgd", "dropout"), ("gaussian", "mixture")
-POINT_NOTE = ("A network trained by SGD is a point: its mutual information is zero by construction, and separates "
-              "nothing.")
+POINT_NOTE = ("An ordinary network (SGD in the paper) is a point: its mutual information is zero by construction, and "
+              "tells nothing apart.")
 
 
 def doubts(model, images, draws):
