@@ -135,7 +135,8 @@ def test_the_command_trains_resumes_and_refuses(tmp_path, capsys, monkeypatch):
     assert cli.main([*run, "--hidden", "5", "--epochs", "2", "--held-out", "--method", "gaussian"]) == 0
     assert "validation nll" in capsys.readouterr().out
     assert cli.main([*run, "--hidden", "5"]) == 2 and "go on with --resume" in capsys.readouterr().err
-    assert cli.main([*run, "--resume", "--epochs", "3"]) == 2 and "leave --epochs out" in capsys.readouterr().err
+    for option, value in (("--epochs", "3"), ("--weight-noise", "local"), ("--method", "sgd")):
+        assert cli.main([*run, "--resume", option, value]) == 2 and f"leave {option} out" in capsys.readouterr().err
     assert cli.main([*run, "--resume"]) == 0
     monkeypatch.setattr(mnist, "load_split", lambda *_: (_ for _ in ()).throw(DataError("no file")))
     assert cli.main(["mnist", "--run", str(tmp_path / "other")]) == 1 and "no file" in capsys.readouterr().err

@@ -150,6 +150,16 @@ def test_table_1_from_runs(tmp_path, capsys, settings):
     assert cli.main(["mnist", "--collect", str(tmp_path / "out"), "--out", str(tmp_path)]) == 2
 
 
+@pytest.mark.parametrize("task, option, takes", [
+    ("--finals", ("--draws", "2"), "--hidden, --epochs, --temperature, --seed"), ("--table1", ("--epochs", "5"), "no"),
+    ("--grid", ("--learning-rate", "1"), "--method, --hidden, --seed"),
+    ("--collect", ("--method", "sgd"), "no setting"), ("--moonshot", ("--method", "mixture"), "--hidden")])
+def test_a_setting_that_a_task_does_not_take_is_refused(task, option, takes, tmp_path, capsys):
+    assert cli.main(["mnist", task, str(tmp_path / "runs"), *option]) == 2
+    error = capsys.readouterr().err
+    assert f"{task} takes {takes}" in error and f"leave {option[0]} out" in error and not list(tmp_path.iterdir())
+
+
 def test_a_candidate_that_another_has_become_is_left_out():
     full, short = (mnist_finals.candidates("finals", **changed) for changed in ({}, {"epochs": 2}))
     assert set(full) == set(mnist_finals.CONTESTS["finals"][1])

@@ -16,6 +16,9 @@ HELP = {
     "pi": "mixture: weight of the slab", "sigma1": "deviation of the slab, or of the Gaussian prior",
     "sigma2": "mixture: deviation of the spike", "temperature": "factor on the KL; 1 targets the posterior",
     "rho_init": "sigma starts at log(1 + e^rho)"}
+READS = {  # which settings a task takes from the command line; --run takes all
+    "grid": ("method", "hidden", "seed"), "table1": (), "collect": (),
+    **dict.fromkeys(("finals", "moonshot"), ("hidden", "epochs", "temperature", "seed"))}
 
 
 def _default(name, form):
@@ -43,7 +46,7 @@ def mnist_arguments(parser):
     what.add_argument("--moonshot", type=Path, metavar="FOLDER",
                       help="train recipes of a low temperature on 50,000 images in folders of this one, the best by "
                       "NLL again on all, and write mnist_moonshot.json into --out")
-    parser.add_argument("--method", choices=mnist.METHODS, default="mixture", help="default mixture")
+    parser.add_argument("--method", choices=mnist.METHODS, help=f"default {mnist.DEFAULTS['method']}")
     for name, of in TYPES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=of, metavar=of.__name__.upper(),
                             help=f"{HELP[name]} (default {_default(name, '{:.3g}')})")
@@ -66,9 +69,11 @@ def mnist_arguments(parser):
 
 def run_mnist(options):
     """What ``bbbnp mnist`` does."""
+    _all_read(options)
     if options.grid:
-        for trial in mnist_grid.run(options.grid, options.method, budget=options.budget, jobs=options.jobs,
-                                    hidden=options.hidden or 400, seed=options.seed or 0, data_dir=options.data_dir):
+        for trial in mnist_grid.run(options.grid, options.method or mnist.DEFAULTS["method"], budget=options.budget,
+                                    jobs=options.jobs, hidden=options.hidden or 400, seed=options.seed or 0,
+                                    data_dir=options.data_dir):
             print(f"validation error {trial['error_mean_network']:.2f} %  {json.dumps(trial['point'])}")
     elif options.table1:
         cells = mnist_table.plan(options.search, results.read(options.out, "mnist_finals"))
@@ -84,14 +89,22 @@ def run_mnist(options):
     return 0
 
 
+def _all_read(options):
+    """Raise ValueError for a setting that the task would pass over in silence."""
+    for task, read in READS.items():
+        for name in mnist.DEFAULTS:
+            if getattr(options, task) and name not in read and getattr(options, name) is not None:
+                takes = ", ".join(f"--{setting}" for setting in read) or "no setting"
+                raise ValueError(f"--{task} takes {takes}: leave --{name.replace('_', '-')} out")
+
+
 def _one(options):
     """Train one cell, or go on with it."""
-    changed = {name: getattr(options, name) for name in mnist.DEFAULTS if name != "method"}
-    changed = {name: value for name, value in changed.items() if value is not None}
+    changed = {name: getattr(options, name) for name in mnist.DEFAULTS if getattr(options, name) is not None}
     if options.resume and changed:
         flag = next(iter(changed)).replace("_", "-")
         raise ValueError(f"--resume goes on with the settings in the folder: leave --{flag} out")
-    settings = None if options.resume else mnist.settings_of(options.method, **changed)
+    settings = None if options.resume else mnist.settings_of(**{"method": mnist.DEFAULTS["method"], **changed})
     record = mnist.run(options.folder, settings, resume=options.resume, data_dir=options.data_dir,
                        threads=options.threads)
     if record is None:
