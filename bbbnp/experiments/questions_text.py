@@ -69,6 +69,11 @@ def both(result, a, b):
             + compared(result, a, b, NLL, what="NLL", digits=4))
 
 
+def answer(question, verdict, *points):
+    """A question, what is to be said first, and a list of points, each a sentence or several; as Markdown."""
+    return "\n".join([f"**{question}** {verdict}".rstrip(), "", *(f"- {point}" for point in points)])
+
+
 def prior_question(result):
     """Question 1."""
     pairs = {kind: (f"mixture_{kind}", f"gaussian_{kind}") for kind in ("uniform", "geometric")}
@@ -84,8 +89,8 @@ def prior_question(result):
         verdict = (f"{'The mixture' if -1 in signs else 'The Gaussian'} has the lower error with one of the two "
                    "minibatch weights; with the other, these runs do not tell them apart.")
     parts = [f"With {kind} weights, mixture against Gaussian: {both(result, *pair)}." for kind, pair in pairs.items()]
-    return " ".join(["**Is the mixture better than the Gaussian prior?**", verdict, *parts, *idle_sentences(result),
-                     "Each prior stands at one setting, which was not tuned here."])
+    return answer("Is the mixture better than the Gaussian prior?", verdict, *parts, *idle_sentences(result),
+                  "Each prior stands at one setting, which was not tuned here.")
 
 
 def idle_sentences(result):
@@ -127,7 +132,7 @@ def temperature_question(result):
             + ", ".join(f"{value:+.3f}" for value in moved.values()) + " (medians at temperatures 1, 0.3, 0.1): "
             + ("Adam divides the temperature out, and a lower one only changes the weights that the data use."
                if same else "the temperature matters there too."))
-    return " ".join(["**What does the temperature do?**", verdict, *parts])
+    return answer("What does the temperature do?", verdict, *parts)
 
 
 def record_of(result, **wanted):
@@ -194,22 +199,22 @@ def limit_sentences(long, memory):
 
 def weights_question(result):
     """Question 3."""
-    text = ["**Why do geometric minibatch weights train another network under Adam, and to which posterior?**"]
+    text, adam, moves = [], [], []
     text += [f"{name}, geometric against uniform: {both(result, f'{case}_geometric', f'{case}_uniform')}."
              for name, case in (("Mixture", "mixture"), ("Gaussian", "gaussian"))]
     idle, used = (record_of(result, case="gaussian_uniform", state="start", parameter="rho", group=group)
                   for group in ("idle", "used"))
     if used:
-        text.append("Adam divides by the root mean square of the gradient. Uniform and geometric weights have the same "
+        adam.append("Adam divides by the root mean square of the gradient. Uniform and geometric weights have the same "
                     "mean KL force, but the geometric square is "
                     f"{1 / used['predicted_alone']**2:.0f} times as large, nearly all of it in a few minibatches.")
     if idle:
         middle = idle["effective"][len(idle["effective"]) // 2]
-        text.append(f"Where the KL is alone, theory says {idle['predicted_alone']:.3f} of the uniform pace, "
+        adam.append(f"Where the KL is alone, theory says {idle['predicted_alone']:.3f} of the uniform pace, "
                     f"measured {middle:.3f}.")
     if used:
         in_mu = record_of(result, case="gaussian_uniform", state="start", parameter="mu", group="used")
-        text.append(f"At the start {used['slowed']:.0%} of the used weights too have less than half of their pace "
+        adam.append(f"At the start {used['slowed']:.0%} of the used weights too have less than half of their pace "
                     f"in rho, and {in_mu['slowed']:.0%} in mu (Gaussian prior): the likelihood's noise in rho is small "
                     "while sigma is.")
     for kind in ("uniform", "geometric"):
@@ -217,14 +222,15 @@ def weights_question(result):
         moved = median_of(result, case, "idle", "moved")
         if moved is not None:
             predicted = statistics.mean(of(result, case, "predicted_move").values())
-            text.append(f"In the {kind} Gaussian runs rho of the idle weights moved by {moved:+.2f} (median); by its "
-                        f"KL alone, far from the prior, it would by {predicted:+.2f}.")
-    return " ".join([*text, *posterior_sentences(result)])
+            moves.append(f"In the {kind} Gaussian runs rho of the idle weights moved by {moved:+.2f} (median); by its "
+                         f"KL alone, far from the prior, it would by {predicted:+.2f}.")
+    return answer("Why do geometric minibatch weights train another network under Adam, and to which posterior?", "",
+                  *text, *(" ".join(part) for part in (adam, moves, posterior_sentences(result)) if part))
 
 
 def sgd_question(result):
     """Question 4."""
-    text = ["**What does plain SGD do to rho?**"]
+    text = []
     for case, start in (("sgd_rho-3", -3), ("sgd_rho-5", -5)):
         idle, used = (median_of(result, case, group, "moved") for group in ("idle", "used"))
         if used is None:
@@ -237,18 +243,18 @@ def sgd_question(result):
                     f"{size:.3f} in absolute mean)"
                     + (f", of an idle one by {idle:+.3f}; the KL alone would move it by {predicted:+.3f}."
                        if idle is not None else "."))
-        text.append("So sigma is what it was set to at the start, not what the data say." if size < 0.25 else
-                    "So sigma does learn.")
+        text[-1] += (" So sigma is what it was set to at the start, not what the data say." if size < 0.25 else
+                     " So sigma does learn.")
     runs = [r for r in result["conjugate"] if r["optimizer"] == "sgd" and r["minibatch_weights"] == "uniform"]
     ends = ", ".join(f"{r['rho_idle']:.2f}" for r in runs)
     text.append("An epoch's KL pushes rho by the learning rate, however many minibatches it is cut into, so that rate "
                 f"and number of epochs alone decide: in the conjugate model, after {runs[0]['steps']:,} steps, rho of "
                 f"idle weights ends at {ends} for M = {', '.join(str(r['minibatches']) for r in runs)}, from -5.")
-    return " ".join(text)
+    return answer("What does plain SGD do to rho?", "", *text)
 
 
 def comment(result):
-    """A paragraph for each question, generated from the numbers."""
+    """An answer to each question, generated from the numbers."""
     return "\n\n".join(question(result) for question in (
         prior_question, temperature_question, weights_question, sgd_question))
 
