@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+import re
 
 import numba
+import numpy as np
 import pytest
 
 from bbbnp.cli import COMMANDS, main
@@ -114,6 +116,18 @@ def test_gradcheck_prints_and_writes_its_table(tmp_path, capsys, monkeypatch):
 def test_help_teaches(capsys, command):
     assert run(command, "--help") == 0
     assert COMMANDS[command][3][:20] in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+def test_the_readmes_python_runs(block, capsys):
+    if numba.config.DISABLE_JIT:
+        block = block.replace("epochs=2000", "epochs=2")
+    names = {}
+    exec(block, names)
+    if "theta" in names:  # the noise was learned
+        assert 0.09 < np.exp(names["theta"][-1]) < 0.13
+    else:
+        assert np.isfinite(names["d"].mean).all() and "[" in capsys.readouterr().out
 
 
 def test_readme_says_what_the_result_files_say(tmp_path, capsys):
