@@ -10,7 +10,7 @@ from bbbnp import paper
 from bbbnp.plots import BLUE, GREY, INK, ORANGE, drawing
 
 LINES = {  # name, line, colour and marker of each agent: told apart in grey
-    "bbb": ("Bayes by Backprop", "-", BLUE, "o"), "bbb-1": ("BBB, one draw", "--", BLUE, None),
+    "bbb": ("Bayes by Backprop", "-", BLUE, "o"), "bbb-1": ("one-draw BBB", "--", BLUE, None),
     "greedy": ("greedy", (0, (6, 1, 1, 1)), INK, "s"), "epsilon-1": ("ε-greedy 1 %", "-", ORANGE, "D"),
     "epsilon-5": ("ε-greedy 5 %", "-", GREY, "^"), "random": ("random", ":", INK, None),
     "linear-thompson": ("exact linear", "-.", ORANGE, None)}

@@ -95,9 +95,9 @@ CRITERIA = {  # the first wide, so that it is seen under the second, which often
 
 
 def pruning(records, path=None):
-    """Draw test error of averaged draws against the part of the weights left, by criterion; Table 2 as crosses.
+    """Draw test error of averaged draws against the part of the weights left, by criterion.
 
-    A panel for each network that saw all training images.
+    A panel for each network that saw all training images; crosses are Table 2, in those of its width.
     """
     chosen = [r for r in records if r["prediction"] == "averaged" and "test_error" in r]
     networks = list(dict.fromkeys(r["network"] for r in chosen))

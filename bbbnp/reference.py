@@ -2,11 +2,11 @@
 
 Read it from top to bottom: it is the derivation; training is `free_energy_gradient` and `update` in turn. Every twin in
 ``bbbnp.kernels``, named in the ledger, is fast and stays finite where this page overflows (rho = 800) or loses digits
-(rho = -40). `x_backward` stands below its `x`, returns gradients of the loss; `d` + name is that in name. eps is noise.
+(rho = -40). `x_backward` stands below its `x` and returns gradients of the loss, `d` + name that in name. eps is noise.
 
 w, mu, rho, eps and their gradients are vectors of P entries; x (B, D) inputs, y (B, T) targets, `prior` a list of
 (pi, sigma), `widths` the layer widths D, ..., O, `name` the hidden activation, `likelihood` and `form` of the gradient
-by their names, kl_weight is lambda_i T, log_noise (T,) that of a Gaussian likelihood, `units` the noise of the units.
+by their names; kl_weight is lambda_i times the temperature, log_noise the log of each target's noise.
 """
 
 import numpy as np

@@ -135,6 +135,10 @@ def test_the_command_trains_resumes_and_refuses(tmp_path, capsys, monkeypatch):
     assert cli.main([*run, "--hidden", "5", "--epochs", "2", "--held-out", "--method", "gaussian"]) == 0
     assert "validation nll" in capsys.readouterr().out
     assert cli.main([*run, "--hidden", "5"]) == 2 and "go on with --resume" in capsys.readouterr().err
+    other = ["mnist", "--run", str(tmp_path / "other"), "--method"]
+    for method, option in (("sgd", "--temperature"), ("dropout", "--draws"), ("gaussian", "--sigma2")):
+        assert cli.main([*other, method, option, "1"]) == 2
+        assert f"{method} has no use for {option}" in capsys.readouterr().err and not (tmp_path / "other").exists()
     for option, value in (("--epochs", "3"), ("--weight-noise", "local"), ("--method", "sgd")):
         assert cli.main([*run, "--resume", option, value]) == 2 and f"leave {option} out" in capsys.readouterr().err
     assert cli.main([*run, "--resume"]) == 0

@@ -61,7 +61,7 @@ def test_densities_count_every_weight_in_sight_once(runs):
     assert "ratio" not in pruned.densities(mnist.load_run(runs[0] / "sgd")[1])
 
 
-def test_other_networks_stay_and_a_longer_run_takes_the_place_of_a_shorter():
+def test_other_networks_stay_and_a_run_takes_the_place_of_one_of_another_length():
     def records(network, epochs, seed=0, error=1.0):
         return [{"network": f"{network}, {epochs} epochs", "epochs": epochs, "seed": seed, "removed": part,
                  "test_error": error} for part in (0.0, 0.5)]
@@ -82,8 +82,10 @@ def test_the_command_writes_tables_and_figures_and_saves_networks(runs, tmp_path
     assert len(records) == 3 * len(pruned.REMOVED) * 2 and {r["method"] for r in records} == {"mixture"}
     assert {"hidden", "seed", "criterion", "removed", "prediction", "test_error"} < set(records[0])
     assert "98%" in capsys.readouterr().out.splitlines()[0]
-    assert cli.main(["prune", folders[1], "--out", str(tmp_path)]) == 0  # the table stays, and so do both densities
+    assert cli.main(["prune", folders[1], "--draws", "2", "--out", str(tmp_path)]) == 0  # the table and densities stay
     assert json.loads((tmp_path / "mnist_table2.json").read_text()) == records
+    assert cli.main(["prune", folders[0], "--draws", "3", "--out", str(tmp_path)]) == 2
+    assert "averages 2" in capsys.readouterr().err
     assert [r["method"] for r in json.loads((tmp_path / "mnist_weights.json").read_text())] == ["mixture", "sgd"]
     for name in ("mnist_table2", "mnist_weight_histogram", "mnist_snr"):
         assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
@@ -93,6 +95,6 @@ def test_the_command_writes_tables_and_figures_and_saves_networks(runs, tmp_path
     assert cli.main(["prune", folders[1], "--out", str(tmp_path / "new")]) == 2
     assert "name a run of a Bayesian network" in capsys.readouterr().err
     (tmp_path / "twin").symlink_to(runs[0] / "mixture")  # of a name and seed that is in the table
-    assert cli.main(["prune", folders[0], str(tmp_path / "twin"), "--out", str(tmp_path)]) == 2
+    assert cli.main(["prune", folders[0], str(tmp_path / "twin"), "--draws", "2", "--out", str(tmp_path)]) == 2
     assert "share their rows" in capsys.readouterr().err
     assert cli.main(["prune", str(tmp_path)]) == 1 and "holds no trained run" in capsys.readouterr().err

@@ -157,12 +157,17 @@ def test_the_comment_is_of_means_and_of_each_width_alone(uncertainty_result):
     result["records"][0]["turned"]["p_winner"][1] = 0.89  # one angle of the other run remains
     result["records"][2]["turned"]["winner"] = [1, 7, 7]
     first, second = uncertainty.comment(result).splitlines()
-    result["records"].append({**result["records"][2], "error": 2.4})  # by one standard error, and by ten
-    assert "not told apart from the best baseline in error (mixture 2.20 %, sgd 2.50 %)" in uncertainty.comment(result)
-    result["records"][0]["error"] = 2.9
-    assert "better than the best baseline in error (mixture 2.20 %, sgd 2.95 %)" in uncertainty.comment(result)
+    text = uncertainty.comment(result)
+    assert "One seed a method settles nothing" in text and "better than the best baseline in error" in text
+    result["records"].append({**result["records"][2], "error": 2.2})  # errors of 0.1, and of 0.5 and then 0.04 beside
+    assert "not told apart from the best baseline in error (mixture 2.10 %, sgd 2.50 %)" in uncertainty.comment(result)
+    result["records"][0]["error"], result["records"][1]["error"] = 2.31, 2.39  # 2.3 standard errors, and then 1.6
+    assert "better than the best baseline in error (mixture 2.10 %, sgd 2.35 %)" in uncertainty.comment(result)
+    assert "settles" not in uncertainty.comment(result).splitlines()[0]
+    result["records"][0]["error"], result["records"][1]["error"] = 2.23, 2.31
+    assert "not told apart from the best baseline in error (mixture 2.10 %, sgd 2.27 %)" in uncertainty.comment(result)
     del result["records"][-1]
-    result["records"][0]["error"] = 2.0
+    result["records"][0]["error"], result["records"][1]["error"] = 2.0, 3.0
     assert "(sgd 2, mixture 1)" in first and "worse than the best baseline in nothing" in first
     assert "error (mixture 2.00 %, sgd 2.50 %)" in first and "turned 1" in first
     assert first.endswith("sgd 0.5, mixture 1.")

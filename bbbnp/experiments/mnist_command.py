@@ -12,18 +12,21 @@ TYPES = {"hidden": int, "epochs": int, "draws": int, "seed": int, "learning_rate
 HELP = {
     "hidden": "units of each of the two hidden layers", "epochs": "passes over the training images",
     "draws": "weight draws a step", "seed": "of all noise",
-    "learning_rate": "the loss of a minibatch is a sum, not a mean",
+    "learning_rate": "of a loss that is a sum over the minibatch",
     "pi": "mixture: weight of the slab", "sigma1": "deviation of the slab, or of the Gaussian prior",
     "sigma2": "mixture: deviation of the spike", "temperature": "factor on the KL; 1 targets the posterior",
     "rho_init": "sigma starts at log(1 + e^rho)"}
-READS = {  # which settings a task takes from the command line; --run takes all
+OF_POSTERIORS = ("draws", "pi", "sigma1", "sigma2", "temperature", "minibatch_weights", "weight_noise", "rho_init")
+UNUSED = {"sgd": OF_POSTERIORS, "dropout": OF_POSTERIORS, "gaussian": ("pi", "sigma2"), "mixture": ()}  # by the method
+READS = {  # which settings a task takes from the command line; --run those that the method uses
     "grid": ("method", "hidden", "seed"), "table1": (), "collect": (),
     **dict.fromkeys(("finals", "moonshot"), ("hidden", "epochs", "temperature", "seed"))}
 
 
 def _default(name, form):
     """The default of a setting, and which methods have another, for a help text."""
-    others = "".join(f", {method} {form.format(own[name])}" for method, own in mnist.METHODS.items() if name in own)
+    others = "".join(
+        f"; {method}: {form.format(own[name])}" for method, own in mnist.METHODS.items() if name in own)
     return form.format(mnist.DEFAULTS[name]) + others
 
 
@@ -71,9 +74,10 @@ def run_mnist(options):
     """What ``bbbnp mnist`` does."""
     _all_read(options)
     if options.grid:
-        for trial in mnist_grid.run(options.grid, options.method or mnist.DEFAULTS["method"], budget=options.budget,
-                                    jobs=options.jobs, hidden=options.hidden or 400, seed=options.seed or 0,
-                                    data_dir=options.data_dir):
+        method, hidden, seed = (mnist.DEFAULTS[name] if getattr(options, name) is None else getattr(options, name)
+                                for name in READS["grid"])
+        for trial in mnist_grid.run(options.grid, method, budget=options.budget, jobs=options.jobs, hidden=hidden,
+                                    seed=seed, data_dir=options.data_dir):
             print(f"validation error {trial['error_mean_network']:.2f} %  {json.dumps(trial['point'])}")
     elif options.table1:
         cells = mnist_table.plan(options.search, results.read(options.out, "mnist_finals"))
@@ -96,6 +100,10 @@ def _all_read(options):
             if getattr(options, task) and name not in read and getattr(options, name) is not None:
                 takes = ", ".join(f"--{setting}" for setting in read) or "no setting"
                 raise ValueError(f"--{task} takes {takes}: leave --{name.replace('_', '-')} out")
+    method = options.method or mnist.DEFAULTS["method"]
+    for name in UNUSED[method]:
+        if getattr(options, name) is not None:
+            raise ValueError(f"{method} has no use for --{name.replace('_', '-')}: leave it out")
 
 
 def _one(options):
@@ -160,8 +168,8 @@ def prune_arguments(parser):
                         help="in place of the tables: write the network without this part of its weights, by "
                         "signal-to-noise, to pruned.npz in each RUN")
     parser.add_argument("--out", type=Path, default=Path("pictures"),
-                        help="folder of results (default pictures); other networks that are in its files stay, but for "
-                        "those that differ from a RUN in epochs alone")
+                        help="folder of results (default pictures); networks in its files stay, but for those with the "
+                        "seed and the name of a RUN, whatever the epochs")
     parser.add_argument("--data-dir", metavar="FOLDER", help="see bbbnp data --help")
 
 

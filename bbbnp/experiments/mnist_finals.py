@@ -11,6 +11,7 @@ each, q = 1/K sum_k q_k. The misfit is linear in q, and the KL is convex: the mi
 theirs less T times the Jensen-Shannon divergence of the q_k, which is between 0 and log K.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,8 @@ def run(folder, contest, *, data_dir=None, threads=None, **changed):
     Returns
     -------
     dict or None
-        The candidates' records, the name of the best, and its record on the test images; None after Ctrl-C.
+        The candidates' records, the name of the best, its record on the test images, and the seconds of all runs; None
+        after Ctrl-C.
 
     Raises
     ------
@@ -106,4 +108,6 @@ def run(folder, contest, *, data_dir=None, threads=None, **changed):
         tqdm.write(f"{name}: {rule.replace('_', ' ')} {record[rule]:.4g}")
     best = min(records, key=lambda name: records[name][rule])
     record = trained(best, False)
-    return record and {"rule": rule, "candidates": records, "chosen": best, "result": record}
+    return record and {
+        "rule": rule, "candidates": records, "chosen": best, "result": record, "wall_time_s": sum(
+            json.loads((run / "result.json").read_text())["wall_time_s"] for run in folders.values())}

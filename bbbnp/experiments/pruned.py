@@ -60,7 +60,7 @@ def named(settings):
 
 
 def merged(earlier, records):
-    """Earlier records, with `records` in place of those whose networks differ from theirs in epochs alone, if at all.
+    """Earlier records, with `records` in place of those of networks of their seeds and names, whatever the epochs.
 
     Run folders need not outlive what was written of them.
     """
@@ -75,15 +75,20 @@ def run(folders, *, earlier=None, data_dir=None, draws=DRAWS, progress=None):
     """Table 2 of the run folders of Bayesian networks, and the densities of all run folders.
 
     A network that was trained on 50,000 images, to choose settings, is scored on the other 10,000, and in no figure.
-    `earlier` is what this returned before, of other folders: see `merged`.
+    `earlier` is what this returned before: other networks in it stay (see `merged`).
 
     Raises
     ------
     ValueError
-        If two folders have networks of one name and seed, whose rows would be one, or none has a Bayesian network.
+        If two folders have networks of one name and seed, whose rows would be one; if there is no Bayesian network, or
+        `earlier` has averages of another number of draws.
     """
     from tqdm import tqdm
-    table, weights, folder_of = [], [], {}
+    table, weights, folder_of, earlier = [], [], {}, earlier or {"table": [], "weights": []}
+    for r in earlier["table"]:
+        if r["draws"] != draws:
+            raise ValueError(f"draws={draws}, but the table that is there averages {r['draws']}: take as many, or "
+                             "begin a table in another folder")
     for folder in folders:  # before the work
         settings, _ = mnist.load_run(folder)
         row = named(settings), settings["seed"]
@@ -102,7 +107,7 @@ def run(folders, *, earlier=None, data_dir=None, draws=DRAWS, progress=None):
             table += [{**who, "draws": draws, **record} for record in errors(
                 model, x, y, draws=draws, of="validation" if settings["held_out"] else "test")]
     found = {"table": table, "weights": weights}
-    found = {name: merged((earlier or {}).get(name, []), records) for name, records in found.items()}
+    found = {name: merged(earlier[name], records) for name, records in found.items()}
     if not found["table"]:
         raise ValueError("there is nothing to prune by signal-to-noise: name a run of a Bayesian network")
     return found

@@ -48,7 +48,8 @@ def table1(results):
     records = read(results, "mnist_table1")
     if not records:
         return ""
-    every, cells = cells_of(records), _full(cells_of(records))
+    every = cells_of(records)
+    cells = _full(every)
     text = ["**Table 1**, MNIST test error in percent, two hidden layers; in bold what is at most the paper's", "",
             "| method | units | seeds | epochs | chosen by | mean network | averaged draws | paper | NLL | ECE, % |",
             "|---|---|---|---|---|---|---|---|---|---|"]
@@ -58,14 +59,14 @@ def table1(results):
         text.append(f"| {NAMES[method]} | {hidden} | {len(of)} | {epochs} | {by} | {errors} | "
                     f"{there:.2f} | {spread(of, 'test_nll')[0]:.4f} | "
                     f"{100 * spread(of, 'test_ece')[0]:.2f} |")
-    fewer = len(records) - sum(map(len, cells.values()))
     hours = sum(record["wall_time_s"] for record in records) / 3600
-    shorter = f", {fewer} shorter runs among them" if fewer else ""
+    shorter = ", of shorter runs too" if len(cells) < len(every) else ""
+    given = " Where nobody chose them, settings were given." if any(by == "nobody" for *_, by in every) else ""
     text += ["", "Means over seeds, ± the standard error. The paper trained its ordinary networks and dropout by SGD. "
              "All settings were chosen at 400 units, by the error of the mean network on 10,000 of the training "
-             "images, and are those of all widths: the search ranks short runs, the finals runs of full length. Then "
-             "networks were trained on all 60,000 images; but for the finals, for as many epochs as there was time "
-             "for, fixed before each run (the paper's Figure 2 shows 600). NLL and ECE are those of "
+             "images, and are those of all widths: the search ranks short runs, the finals runs of full length."
+             f"{given} Then networks were trained on all 60,000 images; but for the finals, for as many epochs as "
+             "there was time for, fixed before each run (the paper's Figure 2 shows 600). NLL and ECE are those of "
              f"{max(r['draws'] for r in records)} averaged draws; {hours:.1f} hours by the clock, pauses and other "
              f"work included ([all numbers](pictures/mnist_table1.json){shorter}, {records[0]['machine']}).",
              "", *_settings(every)]
@@ -99,12 +100,12 @@ def _result(found, contest):
     record = found["result"]
     networks = record.get("networks", 1)
     of_means = "the mean network" if networks == 1 else f"the averaged mean networks of {networks}"
-    runs = [*found["candidates"].values(), record]
+    seconds = found.get("wall_time_s") or sum(r["wall_time_s"] for r in (*found["candidates"].values(), record))
     return (f"By the {_rule(found)}, \"{found['chosen']}\" is chosen. Trained again on all 60,000 images: test error "
             f"{record['test_error_mean_network']:.2f} % of {of_means}, {record['test_error_averaged']:.2f} % of "
             f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {100 * record['test_ece']:.2f} %. "
             f"{_earlier(found.get('earlier', []))}All runs together took "
-            f"{sum(r['wall_time_s'] for r in runs) / 60:.0f} minutes, pauses and other work included "
+            f"{seconds / 60:.0f} minutes, pauses and other work included "
             f"([all numbers](pictures/mnist_{contest}.json), {record['machine']}).")
 
 
@@ -148,8 +149,8 @@ def uncertainty(results):
     of = {}
     for record in result["records"]:
         of.setdefault((record["hidden"], record["method"]), []).append(record)
-    trained = " or ".join(sorted({str(r["epochs"]) for r in result["records"]}))
-    text = [f"**How much to believe it**, after {trained} epochs, mean of the seeds ± the standard error", "",
+    trained = " or ".join(map(str, sorted({r["epochs"] for r in result["records"]})))
+    text = [f"**How much to believe it**, after {trained} epochs; of several seeds mean ± standard error", "",
             "| | " + " | ".join(f"{NAMES[method]}, {hidden}" for hidden, method in of) + " |",
             "|---" * (1 + len(of)) + "|"]
     for name, form, _, value in study.columns(result):
@@ -169,7 +170,7 @@ def questions(results):
         return ""
     return (f"Two layers of {result['hidden']} units, {result['epochs']} epochs, {len(result['seeds'])} seeds: means ± "
             "standard errors; two numbers are told apart where 0 is outside the 95 % interval of their difference, by "
-            "Student's t, which is wide for so few ([all numbers](pictures/mnist_questions.json)).\n\n"
+            "Student's t: wide where seeds are few ([all numbers](pictures/mnist_questions.json)).\n\n"
             f"{questions_text.comment(result)}")
 
 

@@ -7,6 +7,8 @@ import platform
 import statistics
 import tempfile
 
+from llvmlite.binding import get_host_cpu_name
+
 import bbbnp
 
 
@@ -62,5 +64,4 @@ def machine():
 
     Ratios of times depend on the processor, and so do the last bits of every sum.
     """
-    from llvmlite.binding import get_host_cpu_name  # not above: commands that measure nothing should start at once
     return f"{os.cpu_count()} cores, {platform.machine()} ({get_host_cpu_name()}), Python {platform.python_version()}"

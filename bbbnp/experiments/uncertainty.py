@@ -211,7 +211,8 @@ def table(result):
 def comment(result):
     """What the numbers say of Bayes by Backprop beside the baselines, worse or better, width by width.
 
-    Means over several seeds are told apart where they differ by more than two standard errors of the difference.
+    Means over several seeds are told apart where they differ by more than two standard errors of the difference; the
+    numbers of one seed as they are.
     """
     text = []
     for hidden in sorted({r["hidden"] for r in result["records"]}):
@@ -219,7 +220,8 @@ def comment(result):
                   for method in mnist.METHODS}
         groups = {method: records for method, records in groups.items() if records}
         runs = ", ".join(f"{method} {len(records)}" for method, records in groups.items())
-        text.append(f"{hidden} units a layer, mean of the runs ({runs}): {_comparison(result, groups)} "
+        single = " One seed a method settles nothing." if min(map(len, groups.values())) == 1 else ""
+        text.append(f"{hidden} units a layer, mean of the runs ({runs}): {_comparison(result, groups)}{single} "
                     f"{_boldness(result, groups)}")
     return "\n".join(text)
 

@@ -25,8 +25,8 @@ from bbbnp.kernels import divergence, elbo
 #
 # Bayes' rule needs an integral that nobody can do for a network. Suppose that you may answer with a bell curve only:
 # you choose its centre and its width. Which bell stands best for a belief that you cannot even normalise? How do you
-# measure the distance to something unknown? And when the belief has two humps, should the bell sit on one, or stretch
-# over both?
+# measure how far it is from something unknown? And when the belief has two humps, should the bell sit on one, or
+# stretch over both?
 
 # %% [markdown]
 # ## 2 By hand on the smallest case
@@ -49,18 +49,18 @@ from bbbnp.kernels import divergence, elbo
 # %%
 w = np.linspace(-10, 10, 4001)
 q, posterior = plots.normal(w, 0, 1), plots.normal(w, 0.5, np.sqrt(0.5))
-distance = np.sum(q * (np.log(q) - np.log(posterior))) * (w[1] - w[0])
+kl = np.sum(q * (np.log(q) - np.log(posterior))) * (w[1] - w[0])
 free_energy = 1 + np.log(2 * np.pi) / 2
 minus_log_evidence = 1 / 4 + np.log(4 * np.pi) / 2
-print(f"F + log P(D) = {free_energy - minus_log_evidence:.4f}, distance = {distance:.4f}")
-assert abs(free_energy - minus_log_evidence - distance) < 1e-9
+print(f"F + log P(D) = {free_energy - minus_log_evidence:.4f}, KL = {kl:.4f}")
+assert abs(free_energy - minus_log_evidence - kl) < 1e-9
 
 # %% [markdown]
 # They are the same number, though $F$ was computed without the posterior. That is no accident.
 #
 # ## 3 Derivation
 #
-# **Step 1. A distance.** For densities $q$ and $p$ let $\mathrm{KL}(q\,\|\,p) = \mathbb{E}_q[\log q(w) - \log p(w)] =
+# **Step 1. How far?** For densities $q$ and $p$ let $\mathrm{KL}(q\,\|\,p) = \mathbb{E}_q[\log q(w) - \log p(w)] =
 # \int q \log(q/p)\,\mathrm{d}w$. It is never negative: $\log t \le t - 1$ for all $t > 0$, with equality at $t = 1$
 # only, so
 #
@@ -157,8 +157,7 @@ assert abs(free_energy - minus_log_evidence - distance) < 1e-9
 # posterior, which we cannot draw from; the first KL needs averages under $q$, which we can.
 
 # %% [markdown]
-# > **The one idea.** $\log P(\mathcal{D})$ does not depend on $q$. So $F$, which we can compute, and the distance to
-# > the
+# > **The one idea.** $\log P(\mathcal{D})$ does not depend on $q$. So $F$, which we can compute, and the KL to the
 # > posterior, which we cannot, differ by a constant. Whoever lowers one by a nat lowers the other by a nat.
 #
 # ## 4 The same in code
@@ -259,9 +258,9 @@ log_joint -= 5 / 2 * np.log(2 * np.pi * tau**2) + np.log(2 * np.pi) / 2
 density, log_evidence = grid_posterior(log_joint, w[1] - w[0])
 mu, sigma = track[40].ravel()
 log_q = -(w - mu)**2 / (2 * sigma**2) - np.log(sigma) - np.log(2 * np.pi) / 2
-distance = np.sum(np.exp(log_q) * (log_q - log_joint + log_evidence)) * (w[1] - w[0])
-print(f"after 40 steps: F + log P(D) = {values[40] + log_evidence:.6f}, KL on the grid = {distance:.6f}")
-assert abs(log_evidence - exact.log_evidence) < 1e-5 and abs(values[40] + log_evidence - distance) < 1e-4
+kl = np.sum(np.exp(log_q) * (log_q - log_joint + log_evidence)) * (w[1] - w[0])
+print(f"after 40 steps: F + log P(D) = {values[40] + log_evidence:.6f}, KL on the grid = {kl:.6f}")
+assert abs(log_evidence - exact.log_evidence) < 1e-5 and abs(values[40] + log_evidence - kl) < 1e-4
 
 # %%
 stages, near = [0, 15, 40, 1500], np.abs(w) < 2.5
