@@ -80,8 +80,9 @@ def contestants(widths):
             for step in range(times):
                 elbo.free_energy_gradient(gradient, parameters, problem.network, problem.prior, problem.objective,
                                           elbo.Batch(x, y, 1.0), elbo.Key(0, step), ws)
+                now = optimizer.Optimizer(*optimizer.at_step(problem.optimizer, step))
                 for a, g in ((0, gradient.mu), (size, gradient.rho)):
-                    optimizer.update(theta[a:a + size], g, *moments[:, a:a + size], problem.optimizer, step)
+                    optimizer.update(theta[a:a + size], g, *moments[:, a:a + size], now)
 
     return {"libm": (libm, 1), "vectorised": (vectorised, 1), "tiled": (tiled.run, tiled.steps),
             "fused": (fused.run, fused.steps), "threaded": (threaded.run, threaded.steps)}, size

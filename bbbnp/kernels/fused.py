@@ -41,11 +41,10 @@ class State(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """Where in a step a draw is: the first of it, the last with an update at `step`; `averaged` iterates so far."""
+    """Where in a step a draw is: the first of it, the last, with an update; `averaged` iterates so far."""
 
     first_draw: bool
     update: bool
-    step: int
     averaged: int
 
 
@@ -167,9 +166,9 @@ def unit_product(dw, dy, h, k, k_end):
 
 @kernel(inline=True)
 def update_part(a, b, dtheta, state, optimizer, stage):
-    """The optimiser, and the average of iterates where it has begun, on theta[a:b] (E17)."""
+    """The optimiser, as it is at the step, and the average of iterates where it has begun, on theta[a:b] (E17)."""
     theta = state.theta[a:b]
-    update(theta, dtheta, state.first[a:b], state.second[a:b], optimizer, stage.step)
+    update(theta, dtheta, state.first[a:b], state.second[a:b], optimizer)
     if state.average.size > 0 and stage.averaged >= 0:
         average_iterates(state.average[a:b], theta, stage.averaged)
 

@@ -18,6 +18,7 @@ from bbbnp.kernels.fused import (
     Stage, column_pieces, column_sum, columns_of, draw_tile, finish_noise, finish_weights, forward_rows,
     output_rows, rows_of, unit_weights)
 from bbbnp.kernels.noise import shuffle
+from bbbnp.kernels.optimizer import Optimizer, at_step
 from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, placed_sums_backward
 
 UPDATE, RECORD, VALUE = range(3)
@@ -99,6 +100,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
         kl_weight = plan.temperature * minibatch_weight(
             plan.minibatch_weights, i, minibatches, size, examples)
         log_q, log_p, known_log_p, log_lik = 0.0, 0.0, 0.0, 0.0
+        now = Optimizer(*at_step(optimizer, step))
         valued = taken == 0 or plan.mode != UPDATE  # in training, log P(w) comes with its derivative, for less
         for number in range(draws):
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
@@ -131,14 +133,14 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                         np.int64(c), network, depth, ws.columns), draw)
                 for r in prange(row_blocks):
                     placed_input_backward(ws, network, size, depth, rows_of(np.int64(r), ws.rows, size), draw)
-            stage = Stage(number == 0, update, step, step - plan.average_from)
+            stage = Stage(number == 0, update, step - plan.average_from)
             weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl,
                                   objective.pruned)
             for u in prange(units):
                 unit = unit_weights(np.int64(u), network, x, ws)
-                finish_weights(np.int64(u), unit, state, prior, optimizer, ws, weighting, stage)
+                finish_weights(np.int64(u), unit, state, prior, now, ws, weighting, stage)
             log_p += column_sum(ws.parts, 1, units) / draws
-            finish_noise(state, optimizer, row_blocks, draws, plan.learn_noise, ws, stage)
+            finish_noise(state, now, row_blocks, draws, plan.learn_noise, ws, stage)
         if plan.mode != UPDATE:
             log_p = known_log_p
         elif not math.isfinite(log_p):

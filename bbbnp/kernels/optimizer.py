@@ -63,8 +63,7 @@ def adam_update(x, dx, first, second, factors):
 
     m <- beta1 m + (1 - beta1) dx,  v <- beta2 v + (1 - beta2) dx^2,  x <- x - lr m_hat/(sqrt(v_hat) + epsilon)
 
-    `factors` is (rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon) with the bias corrections taken into rate and
-    epsilon: rate = lr sqrt(1 - beta2^t)/(1 - beta1^t), epsilon sqrt(1 - beta2^t).
+    `factors` is (rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon) with the bias corrections of `at_step`.
     """
     rate, beta1, rest1, beta2, rest2, epsilon = factors
     for j in range(x.size):
@@ -75,16 +74,26 @@ def adam_update(x, dx, first, second, factors):
 
 
 @kernel
-def update(x, dx, first, second, optimizer, step):
-    """One step, 0-based, of the chosen rule on the parameters `x`, all vectors of one shape, in place (E17)."""
-    cast = x.dtype.type
-    rate = scheduled_rate(optimizer, step)
+def at_step(optimizer, step):
+    """The fields of an Optimizer as it is at a step, 0-based: its rate, with Adam's bias corrections taken in (E17).
+
+    rate = lr sqrt(1 - beta2^t)/(1 - beta1^t),  epsilon sqrt(1 - beta2^t),  t = step + 1
+    """
+    rate, epsilon = scheduled_rate(optimizer, step), optimizer.epsilon
+    if optimizer.rule == ADAM:
+        correction = math.sqrt(1 - optimizer.beta2 ** (step + 1))
+        rate, epsilon = rate * correction / (1 - optimizer.beta1 ** (step + 1)), epsilon * correction  # E17
+    return (optimizer.rule, rate, optimizer.schedule, optimizer.horizon, optimizer.beta1, optimizer.beta2, epsilon)
+
+
+@kernel
+def update(x, dx, first, second, optimizer):
+    """A step of the chosen rule, as it is `at_step`, on parameters `x`, all vectors of one shape, in place (E17)."""
+    cast, rate = x.dtype.type, optimizer.learning_rate
     if optimizer.rule == ADAM:
         beta1, beta2 = optimizer.beta1, optimizer.beta2
-        correction = math.sqrt(1 - beta2 ** (step + 1))
-        factors = (cast(rate * correction / (1 - beta1 ** (step + 1))), cast(beta1), cast(1 - beta1), cast(beta2),
-                   cast(1 - beta2), cast(optimizer.epsilon * correction))
-        adam_update(x, dx, first, second, factors)
+        adam_update(x, dx, first, second, (cast(rate), cast(beta1), cast(1 - beta1), cast(beta2), cast(1 - beta2),
+                                           cast(optimizer.epsilon)))
     elif optimizer.rule == MOMENTUM:
         momentum_update(x, dx, first, cast(rate), cast(optimizer.beta1))
     else:

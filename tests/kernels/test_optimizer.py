@@ -20,7 +20,7 @@ def iterates(x, gradients, chosen):
     """The start and x after every step, and the two moments after the last."""
     x, first, second, visited = x.copy(), np.zeros_like(x), np.zeros_like(x), [x]
     for step, dx in enumerate(gradients):
-        optimizer.update(x, dx, first, second, chosen, step)
+        optimizer.update(x, dx, first, second, optimizer.Optimizer(*optimizer.at_step(chosen, step)))
         visited.append(x.copy())
     return np.array(visited), first, second
 
