@@ -74,6 +74,11 @@ def adam(rate=1.0, schedule="constant", horizon=1.0, rule="adam"):
     return rules.Optimizer(OPTIMIZERS[rule], rate, SCHEDULES[schedule], float(horizon), BETA1, BETA2, EPSILON)
 
 
+def updated(x, dx, first, second, settings, step):
+    """The step that training takes, on `x` and the moments, in place."""
+    rules.update(x, dx, first, second, rules.Optimizer(*rules.at_step(settings, step)))
+
+
 def pace(weights, rule="adam"):
     """Mean step, in learning rates, that a force of one driven by `weights` makes in an epoch, by running the rule.
 
@@ -84,7 +89,7 @@ def pace(weights, rule="adam"):
     for step in range(epochs * len(weights)):
         if step == (epochs - 1) * len(weights):
             before = x[0]
-        rules.update(x, np.array([weights[step % len(weights)]]), first, second, adam(rule=rule), step)
+        updated(x, np.array([weights[step % len(weights)]]), first, second, adam(rule=rule), step)
     return float(before - x[0]) / len(weights)
 
 
@@ -96,7 +101,7 @@ def travel(weights, rule, rate, steps, most=np.inf):
     x, first, second = np.zeros((3, 1))
     settings = adam(rate, "cosine", steps, rule)
     for step in range(steps):
-        rules.update(x, np.array([-weights[step % len(weights)]]), first, second, settings, step)
+        updated(x, np.array([-weights[step % len(weights)]]), first, second, settings, step)
         if x[0] >= most:
             return float(most)
     return float(x[0])
@@ -206,7 +211,7 @@ def memory_run(weights, beta2, steps, *, count=64, seed=0):
         eps, part = rng.standard_normal(count), weights[step % len(weights)]
         w = reference.reparameterize(mu, rho, eps)
         gradient = reference.short_gradient(part * w / PRIOR_SIGMA**2, rho, eps, part)
-        rules.update(theta, np.concatenate(gradient), first, second, settings, step)
+        updated(theta, np.concatenate(gradient), first, second, settings, step)
     return float(np.mean(reference.softplus(rho)) / PRIOR_SIGMA)
 
 
