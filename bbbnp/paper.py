@@ -11,7 +11,7 @@ def table_1(method, hidden):
     return dict(zip(WIDTHS, TABLE_1[method])).get(hidden, float("nan"))
 
 
-# Table 2, 1200 units: test error in percent by the part of the weights removed
+# Table 2: units of a layer, and test error in percent by the part of the weights removed
 TABLE_2_UNITS = 1200
 TABLE_2 = {0.0: 1.24, 0.5: 1.24, 0.75: 1.24, 0.95: 1.29, 0.98: 1.39}
 

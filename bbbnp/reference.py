@@ -1,7 +1,7 @@
 """Bayes by Backprop in plain NumPy, float64, with no cleverness (Blundell et al. 2015).
 
 Read it from top to bottom: it is the derivation; training is `free_energy_gradient` and `update` in turn. Every twin in
-``bbbnp.kernels``, named in the ledger, is fast and stays finite where this page overflows (rho = 800) or loses digits
+``bbbnp.kernels``, named in the ledger, is fast and stays finite where this file overflows (rho = 800) or loses digits
 (rho = -40). `x_backward` stands below its `x` and returns gradients of the loss, `d` + name that in name. eps is noise.
 
 w, mu, rho, eps and their gradients are vectors of P entries; x (B, D) inputs, y (B, T) targets, `prior` a list of

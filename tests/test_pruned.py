@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bbbnp
-from bbbnp import cli, metrics
+from bbbnp import cli, metrics, paper, plots_paper
 from bbbnp.experiments import mnist, pruned
 
 REMOVED = (0.0, 0.5, 0.98)
@@ -73,6 +73,18 @@ def test_other_networks_stay_and_a_run_takes_the_place_of_one_of_another_length(
     assert pruned.merged(first + second, again) == again + second
     assert pruned.merged(first + second, other + seed) == first + other + seed
     assert pruned.merged(first, validation) == first + validation
+
+
+def test_the_papers_crosses_stand_in_panels_of_its_width_alone():
+    figure = plots_paper.pruning([
+        {"network": f"mixture {hidden}", "hidden": hidden, "criterion": criterion, "removed": part,
+         "prediction": "averaged", "test_error": 2.0}
+        for hidden in (400, 1200) for criterion in ("snr", "magnitude", "random") for part in (0.0, 0.5)])
+    crosses = [[line for line in axes.lines if line.get_marker() == "x"] for axes in figure.axes]
+    assert [len(lines) for lines in crosses] == [0, 1]
+    assert list(crosses[1][0].get_ydata()) == list(paper.TABLE_2.values())
+    (legend,) = figure.legends  # though the first panel has none
+    assert [text.get_text() for text in legend.get_texts()][-1] == "paper"
 
 
 def test_the_command_writes_tables_and_figures_and_saves_networks(runs, tmp_path, capsys):

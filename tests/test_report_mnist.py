@@ -24,6 +24,8 @@ def test_table_1_has_mean_and_standard_error_and_the_papers_number(tmp_path):
     assert "1.5 hours by the clock" in text and "shorter runs" not in text and "nobody" not in text
     assert "| ordinary network (paper: SGD) | search | sgd, 0.001 |  |  |  |  |  |" in text
     assert "mixture | search | adam, 0.001 | pi 0.5, sigma1 1, sigma2 0.0025 | geometric | 1 | weights | -5 |" in text
+    (tmp_path / "mnist_table1.json").write_text(json.dumps([*records, record("gaussian", by="nobody")]))
+    assert "Where nobody chose them, settings were given." in report_mnist.table1(tmp_path)
     records += [{**record(mean=1.36, averaged=1.20), "epochs": mnist_table.EPOCHS}]
     (tmp_path / "mnist_table1.json").write_text(json.dumps(records))
     text = report_mnist.table1(tmp_path)  # the short ones of its cell are in the file

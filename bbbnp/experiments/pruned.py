@@ -64,11 +64,13 @@ def merged(earlier, records):
 
     Run folders need not outlive what was written of them.
     """
-    networks = [{}, {}]
-    for of, found in zip(networks, (earlier, records)):
+    networks = {}
+    for found in (earlier, records):
+        of = {}
         for r in found:
             of.setdefault((r["network"].replace(f"{r['epochs']} epochs", ""), r["seed"]), []).append(r)
-    return [r for found in (networks[0] | networks[1]).values() for r in found]
+        networks |= of
+    return [r for found in networks.values() for r in found]
 
 
 def run(folders, *, earlier=None, data_dir=None, draws=DRAWS, progress=None):

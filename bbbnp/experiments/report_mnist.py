@@ -188,7 +188,7 @@ def table2(results):
             "|---" * (3 + len(parts)) + "|",
             *("| " + " | ".join(key) + " | " + " | ".join(f"{found[part]:.2f}" for part in parts) + " |"
               for key, found in shown.items()),
-            f"| paper, 1200 units | snr | not said | {there} |", "",
+            f"| paper, {paper.TABLE_2_UNITS} units | snr | not said | {there} |", "",
             f"`averaged` are {records[0]['draws']} draws. A pruned weight is gone: no noise, no KL, no gradient ([all "
             "numbers](pictures/mnist_table2.json), those of validation images too).", "",
             "What removing 95 % adds to the error of averaged draws, in points, and which criterion leaves less error, "
