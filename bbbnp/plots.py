@@ -1,11 +1,13 @@
 """Figures, drawn with matplotlib's objects: no display, no pyplot, and settings are left as they were."""
 
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import get_data_path, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.patches import Circle, Rectangle
 
 # from dark to light, in steps that remain when printed in grey
@@ -14,6 +16,8 @@ STYLE = {
     "font.family": "STIXGeneral", "font.size": 10, "mathtext.fontset": "stix", "text.usetex": False, "text.color": INK,
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "savefig.bbox": None,
     "hatch.linewidth": 0.6}
+for font in Path(get_data_path(), "fonts", "ttf").glob("STIX*.ttf"):
+    fontManager.addfont(font)  # they come with matplotlib, but its list of fonts in the user's cache may lack them
 CENTRED = {"ha": "center", "va": "center_baseline", "zorder": 6}
 
 # the network of `network_comparison`, in inches from the left end and the middle of its panel

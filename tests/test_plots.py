@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -38,6 +40,15 @@ class Prediction:
     ids=["networks", "regression", "bench", "estimators", "races", "temperature"])
 def test_figure_is_a_png_with_the_same_bytes_each_time(draw, assert_drawn_alike):
     assert_drawn_alike(draw)
+
+
+def test_fonts_are_found_where_the_list_in_the_users_cache_lacks_them(tmp_path):
+    code = ("from matplotlib.font_manager import fontManager as fonts\n"
+            "fonts.ttflist = [font for font in fonts.ttflist if 'STIX' not in font.name]\n"
+            "from bbbnp import plots\n"
+            f"plots.network_comparison({str(tmp_path / 'networks.png')!r})")
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "findfont" not in run.stderr
 
 
 def test_regression_shows_both_kinds_of_doubt_as_deviations():
