@@ -184,7 +184,7 @@ class ThompsonSampler:
         for wrong, fix in (
                 (model.standardize, "standardize=False: the scale cannot be learnt from the first reward"),
                 (model.schedule != "constant" and model.horizon is None, "schedule='constant', or give a horizon"),
-                (model.posterior == "dropout", "posterior='diagonal' or 'point'"),
+                ("dropout" in model.posterior, "posterior='diagonal' or 'point'"),
                 (model.noise == "input", "a noise that does not depend on the input"),
                 (model.average_last > 0, "average_last=0"),
                 (model.minibatch_weights != "uniform", "minibatch_weights='uniform': each carries B/n of the KL")):

@@ -167,7 +167,7 @@ class BayesModel(Parametrized, checkpoint.Saved):
         """Keep which posterior training on so many examples targets, and warn where that is not what was asked for."""
         most, size = max(examples, self.started_.get("examples", 0)), min(self.batch_size, examples)
         sizes = [min(size, examples - start) for start in range(0, examples, size)]
-        asked = self.temperature if self.posterior == "diagonal" else 0.0
+        asked = self.temperature if self.has_sigma else 0.0
         target = effective_temperature(
             examples, batches=len(sizes), likelihood_weight=examples / most,
             kl_weight=asked * minibatch_weights(self.minibatch_weights, sizes))
@@ -220,13 +220,13 @@ class BayesModel(Parametrized, checkpoint.Saved):
     def sigma_(self):
         """Posterior standard deviations, shape (P,); zero for a point estimate."""
         rho = self.rho_.astype(float)
-        return np.zeros_like(rho) if self.posterior != "diagonal" else np.logaddexp(0, rho)
+        return np.logaddexp(0, rho) if self.has_sigma else np.zeros_like(rho)
 
     @property
     def effective_temperature_(self):
         """Temperature of the posterior that training targeted, by `effective_temperature` (E26); 0 without a KL."""
         self._fitted()
-        asked = self.temperature if self.posterior == "diagonal" else 0.0  # files of before did not have it
+        asked = self.temperature if self.has_sigma else 0.0  # files of before did not have it
         return self.started_.get("effective_temperature", asked)
 
     @property
@@ -247,5 +247,5 @@ class BayesModel(Parametrized, checkpoint.Saved):
         x = self._inputs(X)
         draws = self.prediction_draws if draws is None else _check.integer("draws", draws, least=0, most=2**32 - 1)
         draws = 0 if self.posterior == "point" else draws
-        return sample_outputs(self.architecture_, self.mu_, self.rho_, x, draws=draws, seed=self.seed,
-                              dropout=self._dropout, threads=self.threads)
+        return sample_outputs(self.architecture_, self.mu_, self.rho_ if self.has_sigma else None, x, draws=draws,
+                              seed=self.seed, dropout=self._dropout, threads=self.threads)

@@ -166,14 +166,19 @@ def estimator_rows(hidden=(4, 5)):
 
 
 def network_settings():
-    """Equation, names and settings: the ordinary network (E10), dropout (E25), pruned ones in every estimator (E19)."""
+    """Equation, names and settings: the ordinary network (E10), dropout, of drawn weights too (E25), and pruned ones in
+    every estimator (E19)."""
     pairs = [("gaussian_input", "tanh"), ("categorical", "relu")]
     for names in pairs:
         yield "E10", ("mixture", *names), {"draws": 0}
     for names in itertools.product(("gaussian_input", "categorical"), ("tanh", "relu")):
         yield "E25", ("mixture", *names), {"draws": 0, "dropout": (0.2, 0.5)}
+    for (prior_name, settings), names in zip(
+            [("mixture", {}), ("mixture", {"form": "paper"}), ("gaussian", {"kl": "closed"}),
+             ("mixture", {"gradient": "path"}), ("mixture", {"antithetic": True})], itertools.cycle(pairs)):
+        yield "E25", (prior_name, *names), {**settings, "dropout": (0.2, 0.5)}
     pruned = [("mixture", {}), ("mixture", {"form": "paper"}), ("mixture", {"draws": 0, "dropout": (0.2, 0.5)}),
-              ("mixture", {"draws": 0}),
+              ("mixture", {"draws": 0}), ("mixture", {"dropout": (0.2, 0.5)}),
               *((name, settings) for name, settings in estimator_settings()
                 if not settings["antithetic"] and (name == "mixture" or settings["kl"] == "closed"))]
     for (prior_name, settings), names in zip(pruned, itertools.cycle(pairs)):

@@ -21,11 +21,12 @@ class BayesRegressor(BayesModel):
         Widths of the hidden layers; () is linear regression.
     activation : {"relu", "tanh", "sigmoid"}
     prior : ScaleMixture or GaussianPrior
-    posterior : {"diagonal", "point", "dropout"}
+    posterior : {"diagonal", "point", "dropout", "diagonal_dropout"}
         "point" is an ordinary network by the same kernels: sigma = 0, no KL, one prediction. "dropout" is one that
         leaves units out in training, and in prediction too (Monte Carlo dropout): each draw drops other units.
+        "diagonal_dropout" draws the weights and leaves units out.
     dropout : tuple of float
-        Chances, in [0, 1), that an input and a hidden unit are left out, for posterior="dropout" (E25).
+        Chances, in [0, 1), that an input and a hidden unit are left out, for the two with dropout (E25).
     noise : float, "learned" or "input"
         Standard deviation of the targets about the network: given in the user's units, learned, or an output of the
         network that depends on the input.

@@ -116,7 +116,8 @@ class Objective:
         "path" leaves out the score of log q, whose mean is zero (E24): the gradient then has the same mean, but is not
         the derivative of the value at this noise.
     dropout : tuple of float, optional
-        Chances that an input and a hidden unit are left out (E25), for draws=0.
+        Chances that an input and a hidden unit are left out (E25), of an ordinary network or of each draw of the
+        weights, where weight_noise="weights". Which are left out is not learnt: it adds nothing to the KL.
     """
 
     prior: object = ScaleMixture()
@@ -148,8 +149,6 @@ class Objective:
         _check.one_of("gradient", self.gradient, GRADIENTS)
         if self.dropout is not None:
             checked_dropout(self.dropout)
-            if self.draws > 0:
-                raise ValueError(f"dropout={self.dropout!r} is for an ordinary network: draws=0 or a point posterior")
         self._check_together()
 
     def _check_together(self):
@@ -159,6 +158,9 @@ class Objective:
         if self.draws == 0 and chosen:
             raise ValueError(f"{chosen[0]} is of no use without noise, to a network of draws=0 or a point posterior: "
                              "leave it out")
+        if self.dropout is not None and self.weight_noise != "weights":
+            raise ValueError(f"dropout={self.dropout!r} leaves units out of networks whose weights are drawn: use "
+                             f"weight_noise='weights', not {self.weight_noise!r}")
         if self.antithetic and self.draws % 2 == 1:
             raise ValueError(f"antithetic=True pairs draws with their mirror images: draws={self.draws} must be even")
         if self.kl == "closed" and not isinstance(self.prior, GaussianPrior):

@@ -9,7 +9,7 @@ from bbbnp.architecture import ACTIVATIONS
 from bbbnp.kernels import optimizer
 from bbbnp.objective import ESTIMATOR, MINIBATCH_WEIGHTS, Objective, ScaleMixture, checked_dropout
 
-POSTERIORS = ("diagonal", "point", "dropout")
+POSTERIORS = ("diagonal", "point", "dropout", "diagonal_dropout")
 OPTIMIZERS = {"sgd": optimizer.SGD, "momentum": optimizer.MOMENTUM, "adam": optimizer.ADAM}
 SCHEDULES = {"constant": optimizer.CONSTANT, "cosine": optimizer.COSINE, "inverse_time": optimizer.INVERSE_TIME}
 
@@ -88,10 +88,15 @@ class Parametrized:
 
     def _objective(self, likelihood):
         """What is minimised, with checks of what cannot be."""
-        return Objective(self.prior, likelihood, draws=self.draws if self.posterior == "diagonal" else 0,
+        return Objective(self.prior, likelihood, draws=self.draws if self.has_sigma else 0,
                          temperature=self.temperature, dropout=self._dropout,
                          **{name: getattr(self, name) for name in ESTIMATOR})
 
     @property
+    def has_sigma(self):
+        """Whether the posterior has deviations: every weight is drawn."""
+        return self.posterior in ("diagonal", "diagonal_dropout")
+
+    @property
     def _dropout(self):
-        return self.dropout if self.posterior == "dropout" else None
+        return self.dropout if self.posterior in ("dropout", "diagonal_dropout") else None

@@ -72,7 +72,7 @@ def prune(model, removed, *, criterion="snr", seed=0):
     _check.one_of("criterion", criterion, CRITERIA)
     seed = _check.integer("seed", seed, least=0)
     theta, size = model._theta().copy(), model.architecture_.size
-    if criterion == "snr" and model.posterior != "diagonal":
+    if criterion == "snr" and not model.has_sigma:
         raise ValueError(f"criterion='snr' is |mu|/sigma, and posterior={model.posterior!r} has no sigma: use "
                          "'magnitude' or 'random'")
     gone = _smallest(theta[:size], theta[size:2 * size], round(removed * size), criterion, seed)

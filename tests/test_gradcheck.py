@@ -87,32 +87,42 @@ def test_networks_are_checked_without_noise_with_dropout_and_pruned_under_every_
 
 
 def dropout_gradient(case, change=lambda z: z):
-    """dmu of a network under dropout by reference.py, with masks that `change` makes of its own going backward."""
-    architecture, mu, _, x, y, objective, key = case
-    z = [np.empty((len(x), width)) for width in architecture.widths[:-1]]
-    for depth, mask in enumerate(z):
-        for example, row in enumerate(mask):
-            unit_kept(row, objective.dropout[depth > 0], architecture.network.widths, depth, example,
-                      Draw(DROPOUT, *key, 0, 1))
-    h = reference.network(mu, x, architecture.widths, architecture.activation, z)
-    dout, _ = reference.log_likelihood_backward(objective.likelihood, h[-1], y, np.log(objective.noise))
-    return reference.network_backward(
-        dout, mu, h, architecture.widths, architecture.activation, [change(mask) for mask in z])
+    """dmu and drho under dropout by reference.py, with masks that `change` makes of its own going backward."""
+    architecture, mu, rho, x, y, objective, key = case
+    names, total = (architecture.widths, architecture.activation), np.zeros((2, mu.size))
+    for draw in range(max(objective.draws, 1)):
+        z = [np.empty((len(x), width)) for width in architecture.widths[:-1]]
+        for depth, mask in enumerate(z):
+            for example, row in enumerate(mask):
+                unit_kept(row, objective.dropout[depth > 0], architecture.network.widths, depth, example,
+                          Draw(DROPOUT, *key, draw, 1))
+        eps = weight_noise(key, draw, mu.size) if objective.draws > 0 else 0
+        w = reference.reparameterize(mu, rho, eps)
+        h = reference.network(w, x, *names, z)
+        dout, _ = reference.log_likelihood_backward(objective.likelihood, h[-1], y, np.log(objective.noise))
+        dmu, drho = reference.network_backward(dout, w, h, *names, [change(mask) for mask in z]), 0
+        if objective.draws > 0:
+            score = reference.mixture_score(w, [(0.25, 1.0), (0.75, 0.1)])
+            dmu, drho = (g / objective.draws for g in reference.short_gradient(
+                dmu - objective.kl_weight * score, rho, eps, objective.kl_weight))
+        total += np.array([dmu, drho + 0 * mu])
+    return total.ravel()
 
 
 @pytest.mark.E25
+@pytest.mark.parametrize("draws", [0, 2])
 @pytest.mark.parametrize("likelihood", ["categorical", "gaussian_input"])
 @pytest.mark.parametrize("change", [lambda z: 0 * z + 1, lambda z: 1.0 * (z > 0), lambda z: z[::-1]],
                          ids=["no mask", "no 1/(1 - p)", "masks of other examples"])
-def test_planted_errors_of_dropout_are_rejected_by_the_same_check(change, likelihood):
-    case = path_case("mixture", likelihood, "tanh", "geometric", draws=0, dropout=(0.2, 0.5))
+def test_planted_errors_of_dropout_are_rejected_by_the_same_check(change, likelihood, draws):
+    case = path_case("mixture", likelihood, "tanh", "geometric", draws=draws, dropout=(0.2, 0.5))
     *arguments, objective, key = case
     numeric, blocks = path_numeric(*case), path_blocks(case[0])
-    right = free_energy_gradient(*arguments, objective=objective, key=key)
-    assert worst_entry(np.concatenate([right.dmu, right.drho]), numeric, blocks)[0] <= TOLERANCE
-    np.testing.assert_allclose(right.dmu, dropout_gradient(case), rtol=0, atol=1e-12 * np.abs(right.dmu).max())
-    wrong = dropout_gradient(case, change)
-    assert worst_entry(np.concatenate([wrong, right.drho]), numeric, blocks)[0] > 1e-4
+    result = free_energy_gradient(*arguments, objective=objective, key=key)
+    right = np.concatenate([result.dmu, result.drho])
+    assert worst_entry(right, numeric, blocks)[0] <= TOLERANCE
+    np.testing.assert_allclose(right, dropout_gradient(case), rtol=0, atol=1e-12 * np.abs(right).max())
+    assert worst_entry(dropout_gradient(case, change), numeric, blocks)[0] > 1e-4
 
 
 @pytest.mark.E19

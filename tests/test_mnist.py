@@ -34,6 +34,8 @@ def test_each_method_is_its_network(settings):
     assert [net.posterior for net in networks.values()] == ["point", "dropout", "diagonal", "diagonal"]
     assert networks["mixture"].prior.sigma2 == np.exp(-6) and networks["gaussian"].prior.sigma == np.exp(-1)
     assert all(net.hidden == (5, 5) and not net.standardize and net.batch_size == 128 for net in networks.values())
+    both = mnist.network(settings("mixture", input_dropout=0.3))
+    assert (both.posterior, both.dropout) == ("diagonal_dropout", (0.3, 0.0))
     with pytest.raises(ValueError, match="method='adam' is unknown"):
         mnist.settings_of("adam")
     with pytest.raises(ValueError, match="setting='width' is unknown"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bbbnp import (
-    BayesClassifier, BayesRegressor, GaussianPrior, Key, ScaleMixture, minibatch_weights, reference, weight_noise)
+    BayesClassifier, BayesRegressor, GaussianPrior, Key, ScaleMixture, load, minibatch_weights, reference, weight_noise)
 from bbbnp.metrics import nll
 
 STILL = {"optimizer": "sgd", "learning_rate": 1e-30, "epochs": 1, "batch_size": 12}  # trains without moving
@@ -154,11 +154,31 @@ def test_dropout_is_an_ordinary_network_that_leaves_units_out_in_training_and_pr
 
 
 @pytest.mark.E25
+def test_drawn_weights_and_units_left_out_together(regressor, small, tmp_path):
+    nets = {name: regressor(posterior=name, dropout=(0.2, 0.5), rho_init=-3.0, dtype="float64").fit(small.X, small.y)
+            for name in ("diagonal", "diagonal_dropout")}
+    net = nets["diagonal_dropout"]
+    assert net.sigma_.all() and np.all(net.mu_ != nets["diagonal"].mu_) and net.effective_temperature_ == 1
+    both = net.predict_distribution(small.X)
+    weights = net.set_params(dropout=(0.0, 0.0)).predict_distribution(small.X)
+    assert len(both.samples) == net.prediction_draws and np.all(both.epistemic != weights.epistemic)
+    alone = net.set_params(dropout=(0.2, 0.5), posterior="diagonal").predict_distribution(small.X)
+    np.testing.assert_allclose(alone.mean, weights.mean, rtol=1e-12)
+    never = regressor(posterior="diagonal_dropout", dropout=(0.0, 0.0), rho_init=-3.0, dtype="float64")
+    np.testing.assert_allclose(never.fit(small.X, small.y).mu_, nets["diagonal"].mu_, rtol=1e-10)
+    net.set_params(posterior="diagonal_dropout").save(tmp_path / "net.npz")
+    np.testing.assert_array_equal(load(tmp_path / "net.npz").predict(small.X), both.mean)
+    with pytest.raises(ValueError, match="use weight_noise='weights'"):
+        regressor(posterior="diagonal_dropout", weight_noise="flipout").fit(small.X, small.y)
+
+
+@pytest.mark.E25
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2 or numba.config.DISABLE_JIT, reason="needs two threads")
-def test_dropout_trains_and_predicts_the_same_bits_on_one_and_two_threads(small):
+@pytest.mark.parametrize("posterior", ["dropout", "diagonal_dropout"])
+def test_dropout_trains_and_predicts_the_same_bits_on_one_and_two_threads(small, posterior):
     X, nets = np.tile(small.X, (100, 1)), []
     for threads in (1, 2):
-        nets.append(BayesClassifier(hidden=(40, 70), epochs=2, batch_size=500, posterior="dropout", threads=threads,
+        nets.append(BayesClassifier(hidden=(40, 70), epochs=2, batch_size=500, posterior=posterior, threads=threads,
                                     prediction_draws=3).fit(X, np.tile(small.labels, 100)))
     np.testing.assert_array_equal(nets[0].mu_, nets[1].mu_)
     np.testing.assert_array_equal(*(net.predict_distribution(X).samples for net in nets))

@@ -29,7 +29,7 @@ METHODS = {  # what each method changes of DEFAULTS
 DEFAULTS = {
     "method": "mixture", "hidden": 400, "epochs": 100, "learning_rate": 1e-3, "draws": 1, "pi": 0.5, "sigma1": 1.0,
     "sigma2": float(np.exp(-6)), "optimizer": "adam", "schedule": "cosine", "minibatch_weights": "geometric",
-    "temperature": 1.0, "weight_noise": "weights", "rho_init": -5.0, "seed": 0, "held_out": False}
+    "temperature": 1.0, "weight_noise": "weights", "input_dropout": 0.0, "rho_init": -5.0, "seed": 0, "held_out": False}
 BATCH, TRAINED_ON, WATCHED_DRAWS, REPORTED_DRAWS = 128, 50_000, 5, 50
 LOOKS = 50  # at most this many at the watched data in a run, each with a checkpoint
 
@@ -50,6 +50,8 @@ def network(settings, **more):
         "hidden": (settings["hidden"],) * 2, "standardize": False, "batch_size": BATCH, "progress": False, **more}
     if settings["method"] in ("sgd", "dropout"):
         return BayesClassifier(posterior={"sgd": "point"}.get(settings["method"], "dropout"), **params)
+    if settings["input_dropout"] > 0:
+        params |= {"posterior": "diagonal_dropout", "dropout": (settings["input_dropout"], 0.0)}
     prior = (GaussianPrior(settings["sigma1"]) if settings["method"] == "gaussian"
              else ScaleMixture(settings["pi"], settings["sigma1"], settings["sigma2"]))
     return BayesClassifier(prior=prior, **params, **{name: settings[name] for name in own})

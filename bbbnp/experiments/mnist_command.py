@@ -8,15 +8,17 @@ from bbbnp.experiments import mnist, mnist_finals, mnist_grid, mnist_table, prun
 from bbbnp.objective import MINIBATCH_WEIGHTS, PLACEMENTS
 
 TYPES = {"hidden": int, "epochs": int, "draws": int, "seed": int, "learning_rate": float, "pi": float, "sigma1": float,
-         "sigma2": float, "temperature": float, "rho_init": float}
+         "sigma2": float, "temperature": float, "input_dropout": float, "rho_init": float}
 HELP = {
     "hidden": "units of each of the two hidden layers", "epochs": "passes over the training images",
     "draws": "weight draws a step", "seed": "of all noise",
     "learning_rate": "of a loss that is a sum over the minibatch",
     "pi": "mixture: weight of the slab", "sigma1": "deviation of the slab, or of the Gaussian prior",
     "sigma2": "mixture: deviation of the spike", "temperature": "factor on the KL; 1 targets the posterior",
-    "rho_init": "sigma starts at log(1 + e^rho)"}
-OF_POSTERIORS = ("draws", "pi", "sigma1", "sigma2", "temperature", "minibatch_weights", "weight_noise", "rho_init")
+    "input_dropout": "Gaussian, mixture: chance that an input is left out of a draw", "rho_init":
+    "sigma starts at log(1 + e^rho)"}
+OF_POSTERIORS = ("draws", "pi", "sigma1", "sigma2", "temperature", "minibatch_weights", "weight_noise", "input_dropout",
+                 "rho_init")
 UNUSED = {"sgd": OF_POSTERIORS, "dropout": OF_POSTERIORS, "gaussian": ("pi", "sigma2"), "mixture": ()}  # by the method
 READS = {  # which settings a task takes from the command line; --run those that the method uses
     "grid": ("method", "hidden", "seed"), "table1": (), "collect": (),
@@ -47,8 +49,8 @@ def mnist_arguments(parser):
                       help="choose the mixture of Table 1 by runs of full length on 50,000 images in folders of this "
                       "one, train the best again on all, and write mnist_finals.json into --out")
     what.add_argument("--moonshot", type=Path, metavar="FOLDER",
-                      help="train recipes of a low temperature on 50,000 images in folders of this one, the best by "
-                      "NLL again on all, and write mnist_moonshot.json into --out")
+                      help="train recipes beyond the paper's on 50,000 images in folders of this one, the best by NLL "
+                      "again on all, and write mnist_moonshot.json into --out")
     parser.add_argument("--method", choices=mnist.METHODS, help=f"default {mnist.DEFAULTS['method']}")
     for name, of in TYPES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=of, metavar=of.__name__.upper(),

@@ -104,7 +104,7 @@ def run(folders, *, earlier=None, data_dir=None, draws=DRAWS, progress=None):
         who["network"] = named(settings)
         if not settings["held_out"]:
             weights.append({**who, **densities(model)})
-        if model.posterior == "diagonal":
+        if model.has_sigma:
             _, _, x, y = mnist.load_split(settings["held_out"], data_dir)
             table += [{**who, "draws": draws, **record} for record in errors(
                 model, x, y, draws=draws, of="validation" if settings["held_out"] else "test")]

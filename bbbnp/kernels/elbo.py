@@ -17,7 +17,7 @@ import numpy as np
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, network_backward_weights
 from bbbnp.kernels.divergence import SAMPLED, gaussian_kl_backward, prior_deviation
-from bbbnp.kernels.draw import WEIGHTS, Draw, Piece, draw_of
+from bbbnp.kernels.draw import Draw, Piece, draw_of
 from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.placement import draw_weights, placed_backward, placed_forward
@@ -204,7 +204,7 @@ def weights_gradient(dmu, drho, score, dw, ds, piece, prior, weighting):
     Shapes: all (n,); dw is dW, or dMu beside ds = dS' (E16, E22), which is not read where the noise is in the weights;
     `score` is scratch. Returns log P(w), which costs little beside its derivative, or 0 where the KL is closed.
     """
-    in_weights, part = weighting.placement == WEIGHTS, dmu.dtype.type(weighting.part)
+    in_weights, part = piece.spread.size == 0, dmu.dtype.type(weighting.part)
     rho, log_p = finite(piece.rho) if weighting.pruned else piece.rho, 0.0
     if weighting.kl == SAMPLED:
         log_p = score_weights(score, piece.w, prior)

@@ -1,7 +1,8 @@
 """Through the network wherever the noise is put in: in the weights, in the sums of units, in what weights multiply.
 
 Shared weights, w = mu + sigma*eps, go through the network as those of any network (`dense`), dropout changes only what
-they multiply (`dropout`); local reparameterisation and flipout have a second product in every layer (`second_product`).
+they multiply, whether they are drawn or not (`dropout`); local reparameterisation and flipout have a second product in
+every layer (`second_product`).
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.activation import activation_backward, activation_forward
 from bbbnp.kernels.dense import dense_backward_input, dense_columns, layer_input, layer_output, layer_weights
 from bbbnp.kernels.divergence import CLOSED, kl_to_gaussian, prior_deviation
-from bbbnp.kernels.draw import LOCAL, WEIGHTS, normals
+from bbbnp.kernels.draw import LOCAL, normals
 from bbbnp.kernels.dropout import drop_units_backward, multiplied
 from bbbnp.kernels.posterior import sample_weights
 from bbbnp.kernels.prior import log_prior
@@ -27,7 +28,7 @@ def draw_weights(piece, prior, objective, draw, start, valued):
 
     Fills what the objective needs of eps, w = mu + sigma*eps and S' (`piece.spread`). Without `valued`, log P(w) is 0.
     """
-    closed, in_weights = objective.kl == CLOSED, objective.placement == WEIGHTS
+    closed, in_weights = objective.kl == CLOSED, piece.spread.size == 0
     if not closed or objective.placement != LOCAL:
         normals(piece.eps, noise.WEIGHTS, draw, start)
     if not in_weights:
