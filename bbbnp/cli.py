@@ -222,8 +222,8 @@ COMMANDS = {
               "Table 1 and Figure 2: a network on MNIST, the choice of settings, the whole table",
               "Train a network on MNIST in a folder, with checkpoints: Ctrl-C at any time, and --resume goes on "
               "to the same bits. With --grid and --finals, choose settings on validation data; with --table1, train "
-              "every cell with them; with --collect, write the table and the figure; with --moonshot, see what a low "
-              "temperature gives. What is left out has the method's default, or that of a contest's recipe."),
+              "every cell with them; with --collect, write the table and the figure; with --moonshot, go beyond "
+              "the paper. What is left out has the method's default, or that of a contest's recipe."),
     "prune": (*_of("mnist_command", "prune_arguments", "run_prune"),
               "Table 2, Figures 3 and 4: the error when most weights are removed",
               "Remove weights of trained networks by signal-to-noise, by size and at random, and score the mean "

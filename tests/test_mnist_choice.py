@@ -190,8 +190,10 @@ def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_
     assert found["result"]["settings"] == chosen == of[found["chosen"]][0] and chosen["hidden"] == 5
     assert not any(name.startswith("test_") for r in found["candidates"].values() for name in r)
     assert cli.main(command) == 0 and len(scored) == len(looks)  # all is kept
+    elsewhere = ["mnist", f"--{contest}", str(tmp_path / "none"), *command[3:]]
+    assert cli.main(elsewhere) == 0 and len(scored) == len(looks)  # what the file has is not trained again
     assert json.loads((tmp_path / f"mnist_{contest}.json").read_text()) == {**found, "earlier": []} == found
-    other = {**found["result"], "hidden": 7}
+    other = {**found["result"], "settings": {**chosen, "seed": 7}}
     (tmp_path / f"mnist_{contest}.json").write_text(json.dumps({**found, "result": other}))
     assert cli.main(command) == 0  # a look at the test images that another choice had is not forgotten
     found["earlier"] = [{**other, "rule": rule}]
@@ -199,6 +201,7 @@ def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_
     assert cli.main([*command, "--seed", "1"]) == 2 and "other settings" in capsys.readouterr().err
     monkeypatch.setattr(training, "run", lambda *_, **__: True)
     command[2] = str(tmp_path / "others")
+    (tmp_path / f"mnist_{contest}.json").unlink()
     assert cli.main(command) == 1 and "the same command goes on" in capsys.readouterr().out
 
 

@@ -130,13 +130,14 @@ def _contest(name, folder, options):
     """Choose among the candidates of a contest, and write what the best gives."""
     out = results.writable_folder(options.out)
     changed = {setting: getattr(options, setting) for setting in ("hidden", "epochs", "temperature", "seed")}
+    before = results.read(out, f"mnist_{name}")
     found = mnist_finals.run(
-        folder, name, data_dir=options.data_dir, threads=options.threads,
+        folder, name, earlier=before, data_dir=options.data_dir, threads=options.threads,
         **{setting: value for setting, value in changed.items() if value is not None})
     if found is None:
         print("stopped; the same command goes on")
         return 1
-    before = results.read(out, f"mnist_{name}") or found
+    before = before or found
     found["earlier"] = before.get("earlier", [])
     if before["result"] != found["result"]:  # a look at the test images that was replaced is still one
         found["earlier"].append({**before["result"], "rule": before.get("rule", mnist_finals.RULES["finals"])})

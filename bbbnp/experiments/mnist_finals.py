@@ -12,7 +12,6 @@ and the KL is convex: the mixture's free energy is the mean of theirs less T tim
 q_k, which is between 0 and log K.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +67,14 @@ def candidates(contest, **changed):
     return found
 
 
-def run(folder, contest, *, data_dir=None, threads=None, **changed):
+def _recorded(records, name, cells):
+    """What earlier records have of a recipe with these settings and as many networks, or None; old ones name fewer."""
+    record = records.get(name)
+    same = record and record.get("networks", 1) == len(cells) and {**mnist.DEFAULTS, **record["settings"]} == cells[0]
+    return record if same else None
+
+
+def run(folder, contest, *, earlier=None, data_dir=None, threads=None, **changed):
     """Train the candidates in folders of `folder`, then the best of them on all images; finished ones are kept.
 
     Parameters
@@ -76,6 +82,8 @@ def run(folder, contest, *, data_dir=None, threads=None, **changed):
     folder : path
     contest : str
         One of `CONTESTS`.
+    earlier : dict, optional
+        What this returned before: what it has a record of is not trained again.
     data_dir, threads
         As in `mnist.run`.
     **changed
@@ -84,8 +92,7 @@ def run(folder, contest, *, data_dir=None, threads=None, **changed):
     Returns
     -------
     dict or None
-        The candidates' records, the name of the best, its record on the test images, and the seconds of all runs; None
-        after Ctrl-C.
+        The candidates' records, the name of the best, and its record on the test images; None after Ctrl-C.
 
     Raises
     ------
@@ -93,11 +100,17 @@ def run(folder, contest, *, data_dir=None, threads=None, **changed):
         If a folder holds a run with other settings.
     """
     cells, rule, records, folders = candidates(contest, **changed), RULES[contest], {}, {}
+    earlier = earlier or {"candidates": {}, "chosen": None, "result": None}
 
     def trained(name, held_out):
+        known = earlier["candidates"] if held_out else {earlier["chosen"]: earlier["result"]}
+        own = [{**cell, "held_out": held_out} for cell in cells[name]]
+        record = _recorded(known, name, own)
+        if record is not None:
+            return record
         end, runs = ", held out" if held_out else "", []
-        for cell in cells[name]:
-            settings, seed = {**cell, "held_out": held_out}, f", seed {cell['seed']}" if len(cells[name]) > 1 else ""
+        for settings in own:
+            seed = f", seed {settings['seed']}" if len(own) > 1 else ""
             # a network of a mixture may be a candidate too, and has one folder
             runs.append(folders.setdefault(tuple(settings.values()), Path(folder) / f"{name}{seed}{end}"))
             record = mnist.finished((runs[-1], settings, data_dir), threads=threads, progress=None)
@@ -113,6 +126,4 @@ def run(folder, contest, *, data_dir=None, threads=None, **changed):
         tqdm.write(f"{name}: {rule.replace('_', ' ')} {record[rule]:.4g}")
     best = min(records, key=lambda name: records[name][rule])
     record = trained(best, False)
-    return record and {
-        "rule": rule, "candidates": records, "chosen": best, "result": record, "wall_time_s": sum(
-            json.loads((run / "result.json").read_text())["wall_time_s"] for run in folders.values())}
+    return record and {"rule": rule, "candidates": records, "chosen": best, "result": record}
