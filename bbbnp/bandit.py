@@ -184,7 +184,7 @@ class ThompsonSampler:
         for wrong, fix in (
                 (model.standardize, "standardize=False: the scale cannot be learnt from the first reward"),
                 (model.schedule != "constant" and model.horizon is None, "schedule='constant', or give a horizon"),
-                ("dropout" in model.posterior, "posterior='diagonal' or 'point'"),
+                (model._dropout is not None, "posterior='diagonal' or 'point'"),
                 (model.noise == "input", "a noise that does not depend on the input"),
                 (model.average_last > 0, "average_last=0"),
                 (model.minibatch_weights != "uniform", "minibatch_weights='uniform': each carries B/n of the KL")):
@@ -193,7 +193,7 @@ class ThompsonSampler:
         self.actions = _check.integer("actions", actions, least=2)
         if self.actions > model.batch_size:
             raise ValueError(f"actions={actions} need a batch_size of at least that; the model has {model.batch_size}")
-        self.draws = _check.integer("draws", draws, least=0) if model.posterior == "diagonal" else 0
+        self.draws = _check.integer("draws", draws, least=0) if model.has_sigma else 0
         self.epsilon = _check.real("epsilon", epsilon, least=0, most=1)
         self.memory = _check.integer("memory", memory, least=1, most=2**32 - 1)
         self.minibatches = _check.integer("minibatches", minibatches, least=0)

@@ -247,5 +247,5 @@ class BayesModel(Parametrized, checkpoint.Saved):
         x = self._inputs(X)
         draws = self.prediction_draws if draws is None else _check.integer("draws", draws, least=0, most=2**32 - 1)
         draws = 0 if self.posterior == "point" else draws
-        return sample_outputs(self.architecture_, self.mu_, self.rho_ if self.has_sigma else None, x, draws=draws,
-                              seed=self.seed, dropout=self._dropout, threads=self.threads)
+        return sample_outputs(self.architecture_, self.mu_, self.rho_, x, draws=draws, seed=self.seed,
+                              dropout=None if self.has_sigma else self._dropout, threads=self.threads)

@@ -24,7 +24,7 @@ class BayesRegressor(BayesModel):
     posterior : {"diagonal", "point", "dropout", "diagonal_dropout"}
         "point" is an ordinary network by the same kernels: sigma = 0, no KL, one prediction. "dropout" is one that
         leaves units out in training, and in prediction too (Monte Carlo dropout): each draw drops other units.
-        "diagonal_dropout" draws the weights and leaves units out.
+        "diagonal_dropout" draws the weights, and leaves units out in training alone.
     dropout : tuple of float
         Chances, in [0, 1), that an input and a hidden unit are left out, for the two with dropout (E25).
     noise : float, "learned" or "input"

@@ -159,8 +159,8 @@ class Objective:
             raise ValueError(f"{chosen[0]} is of no use without noise, to a network of draws=0 or a point posterior: "
                              "leave it out")
         if self.dropout is not None and self.weight_noise != "weights":
-            raise ValueError(f"dropout={self.dropout!r} leaves units out of networks whose weights are drawn: use "
-                             f"weight_noise='weights', not {self.weight_noise!r}")
+            raise ValueError(f"dropout and weight_noise={self.weight_noise!r} cannot be combined: use "
+                             "weight_noise='weights'")
         if self.antithetic and self.draws % 2 == 1:
             raise ValueError(f"antithetic=True pairs draws with their mirror images: draws={self.draws} must be even")
         if self.kl == "closed" and not isinstance(self.prior, GaussianPrior):

@@ -16,8 +16,8 @@ STYLE = {
     "font.family": "STIXGeneral", "font.size": 10, "mathtext.fontset": "stix", "text.usetex": False, "text.color": INK,
     "figure.facecolor": "white", "axes.facecolor": "white", "savefig.facecolor": "white", "savefig.bbox": None,
     "hatch.linewidth": 0.6}
-for font in Path(get_data_path(), "fonts", "ttf").glob("STIX*.ttf"):
-    fontManager.addfont(font)  # they come with matplotlib, but its list of fonts in the user's cache may lack them
+for shipped in Path(get_data_path(), "fonts", "ttf").glob("STIX*.ttf"):
+    fontManager.addfont(shipped)  # they come with matplotlib, but its list of fonts in the user's cache may lack them
 CENTRED = {"ha": "center", "va": "center_baseline", "zorder": 6}
 
 # the network of `network_comparison`, in inches from the left end and the middle of its panel

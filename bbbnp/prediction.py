@@ -13,20 +13,18 @@ ROWS_AT_ONCE, ROWS_OF_A_BLOCK = 2048, 512
 
 
 def sample_outputs(architecture, mu, rho, X, *, draws, seed=0, dropout=None, threads=None):
-    """Network outputs under draws of the weights (E4, E10), of units left out (E25), or of both.
+    """Network outputs under draws of the weights (E4, E10), or of units left out (E25).
 
     Parameters
     ----------
     architecture : Architecture
-    mu : ndarray, shape (P,)
-    rho : ndarray, shape (P,), or None
-        None leaves the weights at their means.
+    mu, rho : ndarray, shape (P,)
     X : ndarray, shape (N, D), C-contiguous, of the dtype of `mu`
     draws : int
         Number S of draws; 0 gives the one output of the mean network, w = mu.
     seed : int
     dropout : tuple of float, optional
-        Chances that an input and a hidden unit are left out of a draw.
+        Chances that an input and a hidden unit are left out: then draws are of these, and the weights are `mu`.
     threads : int, optional
         Left out, all for a large network and many rows, and one otherwise; the outputs are the same bits.
 
@@ -38,10 +36,10 @@ def sample_outputs(architecture, mu, rho, X, *, draws, seed=0, dropout=None, thr
     ws = architecture.workspace(min(len(X), ROWS_AT_ONCE), mu.dtype, block=ROWS_OF_A_BLOCK,
                                 weight_noise="weights" if dropout is None else "dropout")
     samples = np.empty((max(draws, 1), len(X), architecture.widths[-1]), mu.dtype)
-    noisy = Draw(WEIGHTS if dropout is None else DROPOUT, seed, 0, 0, 1, noise.PREDICTED_UNITS,
+    # DROPOUT leaves the weights at mu: without room for what it would leave of the units, it is the mean network
+    noisy = Draw(WEIGHTS if draws > 0 and dropout is None else DROPOUT, seed, 0, 0, 1, noise.PREDICTION,
                  *map(float, dropout or (0, 0)))
-    predict_draws(samples, Parameters(mu, mu if rho is None else rho, mu[:0]), architecture.network, X, noisy,
-                  draws > 0 and rho is not None, ws, threads=threads)
+    predict_draws(samples, Parameters(mu, rho, mu[:0]), architecture.network, X, noisy, ws, threads=threads)
     return samples
 
 

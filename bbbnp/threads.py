@@ -81,9 +81,9 @@ def train(*arguments, threads=None):
     return _run(hotloop.train_serial, hotloop.train_parallel, arguments, large, threads)
 
 
-def predict_draws(samples, parameters, network, x, noisy, drawn, ws, *, threads=None):
+def predict_draws(samples, parameters, network, x, noisy, ws, *, threads=None):
     """`predictive._predict_draws` by the build that suits the work; large work has BLAS on one thread meanwhile."""
     large = ws.w.size * len(x) >= LARGE
     with one_blas_thread() if large else contextlib.nullcontext():
         _run(predictive.predict_draws_serial, predictive.predict_draws_parallel,
-             (samples, parameters, network, x, noisy, drawn, ws), large, threads)
+             (samples, parameters, network, x, noisy, ws), large, threads)

@@ -137,7 +137,8 @@ def test_divergence_is_an_error_that_says_what_to_try():
 
 @pytest.mark.parametrize("params, message", [
     ({"standardize": True}, "standardize=False"), ({"schedule": "cosine"}, "schedule='constant'"),
-    ({"posterior": "dropout"}, "posterior='diagonal'"), ({"noise": "input"}, "a noise that"),
+    *[({"posterior": name}, "posterior='diagonal'") for name in ("dropout", "diagonal_dropout")],
+    ({"noise": "input"}, "a noise that"),
     ({"average_last": 0.5}, "average_last=0"), ({"minibatch_weights": "geometric"}, "minibatch_weights='uniform'"),
     ({"actions": 1}, "actions=1"), ({"actions": 9}, "actions=9 need a batch_size"), ({"draws": -1}, "draws=-1"),
     ({"epsilon": -0.1}, "epsilon=-0.1"), ({"epsilon": 1.1}, "epsilon=1.1"),

@@ -75,6 +75,9 @@ def test_networks_are_checked_without_noise_with_dropout_and_pruned_under_every_
     rows = [(equation, names, settings) for equation, names, settings in network_settings()]
     assert {names[1:] for equation, names, _ in rows if equation == "E25"} == {
         (likelihood, activation) for likelihood in ("gaussian_input", "categorical") for activation in ("tanh", "relu")}
+    of_draws = [settings for equation, _, settings in rows if equation == "E25" and settings.get("draws") != 0]
+    assert {value for settings in of_draws for value in settings.values()} == {
+        "paper", "closed", "path", True, (0.2, 0.5)} and len(of_draws) == 5
     pruned = [settings for equation, _, settings in rows if equation == "E19"]
     assert {settings.get("weight_noise", "weights") for settings in pruned} == {"weights", "local", "flipout"}
     assert {"path", "closed", "paper", 0, (0.2, 0.5)} <= {value for settings in pruned for value in settings.values()}
@@ -89,6 +92,7 @@ def test_networks_are_checked_without_noise_with_dropout_and_pruned_under_every_
 def dropout_gradient(case, change=lambda z: z):
     """dmu and drho under dropout by reference.py, with masks that `change` makes of its own going backward."""
     architecture, mu, rho, x, y, objective, key = case
+    prior = objective.prior
     names, total = (architecture.widths, architecture.activation), np.zeros((2, mu.size))
     for draw in range(max(objective.draws, 1)):
         z = [np.empty((len(x), width)) for width in architecture.widths[:-1]]
@@ -102,7 +106,7 @@ def dropout_gradient(case, change=lambda z: z):
         dout, _ = reference.log_likelihood_backward(objective.likelihood, h[-1], y, np.log(objective.noise))
         dmu, drho = reference.network_backward(dout, w, h, *names, [change(mask) for mask in z]), 0
         if objective.draws > 0:
-            score = reference.mixture_score(w, [(0.25, 1.0), (0.75, 0.1)])
+            score = reference.mixture_score(w, [(prior.pi, prior.sigma1), (1 - prior.pi, prior.sigma2)])
             dmu, drho = (g / objective.draws for g in reference.short_gradient(
                 dmu - objective.kl_weight * score, rho, eps, objective.kl_weight))
         total += np.array([dmu, drho + 0 * mu])

@@ -123,6 +123,11 @@ def test_a_record_says_who_chose_its_settings(tmp_path, settings):
     assert [r["chosen_by"] for r in mnist_table.preferred(records)] == ["finals"]
     assert mnist_table.preferred(records[1:]) == records[3:] and mnist_table.preferred(records[1:3]) == records[1:3]
     assert all(r["selected_on"] == mnist_table.SELECTED_ON[r["chosen_by"]] for r in records)
+    for old in (finals["result"], *records):
+        del old["settings"]["input_dropout"]  # as in files of before
+    assert mnist_table.collect(tmp_path / "nothing", search, records, finals) == records
+    records[0]["settings"]["input_dropout"] = 0.3
+    assert mnist_table.collect(tmp_path / "nothing", search, records[:1], finals)[0]["chosen_by"] == "nobody"
     later = mnist_table.collect(tmp_path / "nothing", search, earlier=records)  # without the finals
     assert [r["chosen_by"] for r in later] == ["nobody", "nobody", "nobody", "search"]
 
@@ -164,7 +169,21 @@ def test_a_candidate_that_another_has_become_is_left_out():
     full, short = (mnist_finals.candidates("finals", **changed) for changed in ({}, {"epochs": 2}))
     assert set(full) == set(mnist_finals.CONTESTS["finals"][1])
     assert set(full) - set(short) == {"160 epochs", "300 epochs", "spike e^-8, 300 epochs"}
-    assert mnist_finals.FIVE in mnist_finals.candidates("moonshot", hidden=5, epochs=2)  # of five seeds, not of one
+    mixtures = set(mnist_finals.NETWORKS)  # of five seeds, not of one
+    assert len(mixtures) == 2 and mixtures < set(mnist_finals.candidates("moonshot", hidden=5, epochs=2))
+
+
+@pytest.mark.parametrize("changed, kept", [
+    ({}, True), ({"networks": 1}, False), ({"settings": {"held_out": False}}, False),
+    ({"settings": {"seed": 1}}, False), ({"settings": {"input_dropout": 0.1}}, False)], ids=str)
+def test_a_record_is_taken_again_if_its_settings_and_number_of_networks_are_the_same(changed, kept):
+    name, settings = "five", mnist.settings_of("gaussian", held_out=True)
+    record = {"networks": 5, **changed, "settings": {**settings, **changed.get("settings", {})}}
+    if record["settings"]["input_dropout"] == 0:
+        del record["settings"]["input_dropout"]  # as in files of before
+    cells = [{**settings, "seed": seed} for seed in range(5)]
+    assert mnist_finals._recorded({name: record}, name, cells) == (record if kept else None)
+    assert mnist_finals._recorded({"other": record}, name, cells) is None
 
 
 @pytest.mark.parametrize("contest", mnist_finals.CONTESTS)
@@ -191,7 +210,7 @@ def test_a_contest_is_decided_on_validation_and_sees_the_test_once(contest, tmp_
     assert not any(name.startswith("test_") for r in found["candidates"].values() for name in r)
     assert cli.main(command) == 0 and len(scored) == len(looks)  # all is kept
     elsewhere = ["mnist", f"--{contest}", str(tmp_path / "none"), *command[3:]]
-    assert cli.main(elsewhere) == 0 and len(scored) == len(looks)  # what the file has is not trained again
+    assert cli.main([*elsewhere, "--reuse"]) == 0 and len(scored) == len(looks)  # what the file has is taken
     assert json.loads((tmp_path / f"mnist_{contest}.json").read_text()) == {**found, "earlier": []} == found
     other = {**found["result"], "settings": {**chosen, "seed": 7}}
     (tmp_path / f"mnist_{contest}.json").write_text(json.dumps({**found, "result": other}))

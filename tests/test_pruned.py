@@ -41,6 +41,7 @@ def test_errors_are_those_of_the_pruned_network(runs):
 
 @pytest.mark.parametrize("method, changed, words", [
     ("sgd", {}, "sgd 400, 100 epochs"),
+    ("gaussian", {"input_dropout": 0.3}, "gaussian 400, geometric, inputs left out 0.3, 100 epochs"),
     ("gaussian", {"minibatch_weights": "uniform", "weight_noise": "local"}, "gaussian 400, uniform, local, 100 epochs"),
     ("mixture", {"hidden": 9, "sigma2": 0.05, "temperature": 0.1, "epochs": 80, "held_out": True},
      "mixture 9, geometric, spike 0.05, T = 0.1, 80 epochs, validation")])

@@ -49,23 +49,23 @@ def test_the_moonshot_names_its_temperature_and_target(contest, tmp_path):
     row = "| first | 1 | 400, 7 | 0.1 | geometric | pi 0.5, sigma1 1, sigma2 0.0025 | weights | -5 | 0 | 1.20 | 1.20 |"
     assert row in text and "seeds from 0 on" in text
     assert 'By the NLL of averaged draws, "second" is chosen. Trained again on all 60,000 images' in text
-    assert "All runs together took 90 minutes" in text
+    assert "The runs of every row and the last took 90 minutes in all" in text
     assert "Earlier contests" not in text
     earlier = {**contest["result"], "hidden": 300, "test_nll": 0.07}
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps({**contest, "earlier": [earlier]}))
     text = report_mnist.moonshot(tmp_path)
-    assert "NLL: by the error of the mean network, 300 units and 7 epochs (1.30 %, 1.40 %, 0.0700). All runs" in text
+    assert "NLL: by the error of the mean network, 300 units and 7 epochs (1.30 %, 1.40 %, 0.0700). The runs" in text
     assert "By the error of the mean network, \"second\"" in text and "test error 1.30 % of the mean network, " in text
     contest["result"]["networks"] = contest["candidates"]["first"]["networks"] = 5
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps(contest))
     text = report_mnist.moonshot(tmp_path)
     assert "1.30 % of the averaged mean networks of 5, " in text and "| first | 5 | 400, 7 |" in text
-    assert "All runs together took 60 minutes" in text  # the second is a network of the first
-    assert r"It targets $P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior." in text
+    assert r"It has T = 0.1: it targets $P(\mathcal{D} \mid w)^{10} P(w)$, not the posterior." in text
     contest["result"]["settings"] = mnist.settings_of("gaussian", input_dropout=0.3)
     del contest["candidates"]["first"]["settings"]["input_dropout"]  # as in files of before
     (tmp_path / "mnist_moonshot.json").write_text(json.dumps(contest))
-    assert "Its temperature is that of Table 1." in report_mnist.moonshot(tmp_path)
+    text = report_mnist.moonshot(tmp_path)
+    assert "It has T = 1, and each input was left out in training with chance 0.3, not in prediction." in text
 
 
 def test_the_finals_name_what_their_candidates_differ_in(contest, tmp_path):
@@ -74,7 +74,7 @@ def test_the_finals_name_what_their_candidates_differ_in(contest, tmp_path):
     text = report_mnist.finals(tmp_path)
     assert "| recipe | prior | rho from | noise in | draws | epochs | mean network | averaged draws | NLL |" in text
     assert "| first | pi 0.5, sigma1 1, sigma2 0.0025 | -5 | weights | 1 | 7 | 1.20 | 1.20 | 1.2000 |" in text
-    assert "All runs together took 90 minutes" in text and "not the posterior" not in text
+    assert "The runs of every row and the last took 90 minutes in all" in text and "not the posterior" not in text
 
 
 @pytest.mark.parametrize("by_size, verdict", [

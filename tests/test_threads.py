@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from bbbnp import BayesRegressor, threads
 from bbbnp.architecture import Architecture
 from bbbnp.kernels import hotloop
-from bbbnp.kernels.draw import WEIGHTS, Draw
+from bbbnp.kernels.draw import DROPOUT, WEIGHTS, Draw
 from bbbnp.kernels.elbo import Parameters
 
 COMPILED = pytest.mark.skipif(
@@ -124,15 +124,15 @@ def test_callers_in_several_threads_get_the_bits_of_one(small):
 
 
 @COMPILED
-@pytest.mark.parametrize("drawn", [True, False], ids=["draws", "mean network"])
+@pytest.mark.parametrize("placement", [WEIGHTS, DROPOUT], ids=["draws", "mean network"])
 @pytest.mark.parametrize("pieces", [{}, {"tile": 8, "block": 2}], ids=str)
-def test_predictions_of_one_and_two_threads_have_the_same_bits(pieces, drawn):
+def test_predictions_of_one_and_two_threads_have_the_same_bits(pieces, placement):
     architecture, rng = Architecture((3, 6, 2)), np.random.default_rng(0)
     mu, x = architecture.initial_mu(0, np.float32), rng.normal(size=(13, 3)).astype(np.float32)
     samples = np.zeros((2, 5, 13, 2), np.float32)
     for number, out in enumerate(samples, start=1):
         ws = architecture.workspace(4, np.float32, **pieces)
         threads.predict_draws(out, Parameters(mu, mu - 2, mu[:0]), architecture.network, x,
-                              Draw(WEIGHTS, 7, 0, 0, 1), drawn, ws, threads=number)
+                              Draw(placement, 7, 0, 0, 1), ws, threads=number)
     np.testing.assert_array_equal(*samples)
-    assert samples.any() and (samples.std(axis=1).min() > 0) == drawn
+    assert samples.any() and (samples.std(axis=1).min() > 0) == (placement == WEIGHTS)

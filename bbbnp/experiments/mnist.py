@@ -42,6 +42,16 @@ def settings_of(method, **changed):
     return {**DEFAULTS, **METHODS[method], **changed, "method": method}
 
 
+def completed(settings):
+    """Settings of a file, which may be from before there was one of them: it had the default then."""
+    return {**DEFAULTS, **settings}
+
+
+def read_settings(folder):
+    """The settings of a run folder."""
+    return completed(json.loads((Path(folder) / "settings.json").read_text()))
+
+
 def network(settings, **more):
     """The untrained network of a cell."""
     own = ("draws", "minibatch_weights", "temperature", "weight_noise")
@@ -50,7 +60,7 @@ def network(settings, **more):
         "hidden": (settings["hidden"],) * 2, "standardize": False, "batch_size": BATCH, "progress": False, **more}
     if settings["method"] in ("sgd", "dropout"):
         return BayesClassifier(posterior={"sgd": "point"}.get(settings["method"], "dropout"), **params)
-    if settings["input_dropout"] > 0:
+    if settings["input_dropout"] != 0:
         params |= {"posterior": "diagonal_dropout", "dropout": (settings["input_dropout"], 0.0)}
     prior = (GaussianPrior(settings["sigma1"]) if settings["method"] == "gaussian"
              else ScaleMixture(settings["pi"], settings["sigma1"], settings["sigma2"]))
@@ -94,7 +104,7 @@ def _open(folder, settings, resume):
         raise ValueError(f"{folder} holds a run already: go on with --resume, or name another folder")
     if not path.exists() and resume:
         raise ValueError(f"{folder} holds no run to resume: leave --resume out, or name the folder of the run")
-    settings = json.loads(path.read_text()) if resume else settings
+    settings = read_settings(folder) if resume else settings
     model = bbbnp.load(checkpoint) if checkpoint.exists() else network(settings)
     model._checked()
     epoch = model.state_.epoch if checkpoint.exists() else 0
@@ -181,7 +191,7 @@ def finished(arguments, *, threads=1, progress=False):
     """
     folder, settings, data_dir = arguments
     begun, result = (folder / "settings.json").exists(), folder / "result.json"
-    if begun and json.loads((folder / "settings.json").read_text()) != settings:
+    if begun and read_settings(folder) != settings:
         raise ValueError(f"{folder} holds a run with other settings: name another folder")
     if result.exists():
         return json.loads(result.read_text())
@@ -210,10 +220,10 @@ def together(folder, runs, data_dir=None):
     ValueError
         If the folder holds a result of other settings.
     """
-    settings = json.loads((runs[0] / "settings.json").read_text())
+    settings = read_settings(runs[0])
     if (folder / "result.json").exists():
         found = json.loads((folder / "result.json").read_text())
-        if found["settings"] != settings or found["networks"] != len(runs):
+        if completed(found["settings"]) != settings or found["networks"] != len(runs):
             raise ValueError(f"{folder} holds a result of other settings: name another folder")
         return found
     models = [load_run(run)[1] for run in runs]
@@ -246,4 +256,4 @@ def load_run(folder):
     folder = Path(folder)
     if not (folder / "model.npz").exists():
         raise FileNotFoundError(f"{folder} holds no trained run: make one with bbbnp mnist --run {folder}")
-    return json.loads((folder / "settings.json").read_text()), bbbnp.load(folder / "model.npz")
+    return read_settings(folder), bbbnp.load(folder / "model.npz")

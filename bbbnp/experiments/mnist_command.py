@@ -15,8 +15,8 @@ HELP = {
     "learning_rate": "of a loss that is a sum over the minibatch",
     "pi": "mixture: weight of the slab", "sigma1": "deviation of the slab, or of the Gaussian prior",
     "sigma2": "mixture: deviation of the spike", "temperature": "factor on the KL; 1 targets the posterior",
-    "input_dropout": "Gaussian, mixture: chance that an input is left out of a draw", "rho_init":
-    "sigma starts at log(1 + e^rho)"}
+    "input_dropout": "Gaussian, mixture: chance that an input is left out in training",
+    "rho_init": "sigma starts at log(1 + e^rho)"}
 OF_POSTERIORS = ("draws", "pi", "sigma1", "sigma2", "temperature", "minibatch_weights", "weight_noise", "input_dropout",
                  "rho_init")
 UNUSED = {"sgd": OF_POSTERIORS, "dropout": OF_POSTERIORS, "gaussian": ("pi", "sigma2"), "mixture": ()}  # by the method
@@ -61,6 +61,9 @@ def mnist_arguments(parser):
     parser.add_argument("--held-out", action="store_true", default=None,
                         help="train on 50,000 images and watch the other 10,000, not the test images")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder, to the same bits")
+    parser.add_argument("--reuse", action="store_true",
+                        help="of a contest: take what its file in --out has of the same settings, trained before, in "
+                        "place of training it")
     parser.add_argument("--search", type=Path, default=Path("runs/search"), metavar="FOLDER",
                         help="folder of the searches (default runs/search)")
     parser.add_argument("--budget", type=int,
@@ -132,7 +135,7 @@ def _contest(name, folder, options):
     changed = {setting: getattr(options, setting) for setting in ("hidden", "epochs", "temperature", "seed")}
     before = results.read(out, f"mnist_{name}")
     found = mnist_finals.run(
-        folder, name, earlier=before, data_dir=options.data_dir, threads=options.threads,
+        folder, name, earlier=before if options.reuse else None, data_dir=options.data_dir, threads=options.threads,
         **{setting: value for setting, value in changed.items() if value is not None})
     if found is None:
         print("stopped; the same command goes on")

@@ -37,7 +37,7 @@ def plan(search, finals=None):
 
 def _point_of(finals):
     """What the finals chose, whatever the width and the seed."""
-    settings = finals["result"]["settings"]
+    settings = mnist.completed(finals["result"]["settings"])
     return {name: value for name, value in settings.items() if name not in ("method", "hidden", "seed", "held_out")}
 
 
@@ -60,7 +60,8 @@ def searches(folder):
 def _chosen_by(record, chosen, finals):
     """Who chose the settings of a record, a key of SELECTED_ON."""
     def same(settings, but=()):
-        return all(record["settings"][name] == value for name, value in settings.items() if name not in but)
+        own = mnist.completed(record["settings"])
+        return all(own[name] == value for name, value in settings.items() if name not in but)
 
     method = record["method"]
     if finals and finals["result"]["method"] == method and same(_point_of(finals)):

@@ -55,6 +55,8 @@ def named(settings):
         words.append(f"T = {settings['temperature']:g}")
     if settings["weight_noise"] != "weights":
         words.append(settings["weight_noise"])
+    if settings["input_dropout"] != 0:
+        words.append(f"inputs left out {settings['input_dropout']:g}")
     words.append(f"{settings['epochs']} epochs")
     return ", ".join(words + ["validation"] * settings["held_out"])
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bbbnp import paper
-from bbbnp.experiments import pruned, questions_text, uncertainty as study
+from bbbnp.experiments import mnist, pruned, questions_text, uncertainty as study
 from bbbnp.experiments.mnist_table import EPOCHS, cells_of, spread
 from bbbnp.experiments.results import mean_error, mean_text, read
 
@@ -100,15 +100,12 @@ def _result(found, contest):
     record = found["result"]
     networks = record.get("networks", 1)
     of_means = "the mean network" if networks == 1 else f"the averaged mean networks of {networks}"
-    candidates = found["candidates"].values()
-    mixtures = [r["settings"] for r in candidates if r.get("networks", 1) > 1]  # those of the first network
-    seconds = record["wall_time_s"] + sum(
-        r["wall_time_s"] for r in candidates if r.get("networks", 1) > 1 or r["settings"] not in mixtures)
+    seconds = sum(r["wall_time_s"] for r in (*found["candidates"].values(), record))
     return (f"By the {_rule(found)}, \"{found['chosen']}\" is chosen. Trained again on all 60,000 images: test error "
             f"{record['test_error_mean_network']:.2f} % of {of_means}, {record['test_error_averaged']:.2f} % of "
             f"{record['draws']} averaged draws, NLL {record['test_nll']:.4f}, ECE {100 * record['test_ece']:.2f} %. "
-            f"{_earlier(found.get('earlier', []))}All runs together took "
-            f"{seconds / 60:.0f} minutes, pauses and other work included "
+            f"{_earlier(found.get('earlier', []))}The runs of every row and the "
+            f"last took {seconds / 60:.0f} minutes in all, pauses and other work included "
             f"([all numbers](pictures/mnist_{contest}.json), {record['machine']}).")
 
 
@@ -132,18 +129,22 @@ def moonshot(results):
     found = read(results, "mnist_moonshot")
     if not found:
         return ""
-    s = found["result"]["settings"]
-    target = (f"It targets $P(\\mathcal{{D}} \\mid w)^{{{1 / s['temperature']:g}}} P(w)$, not the posterior."
-              if s["temperature"] != 1 else "Its temperature is that of Table 1.")
+    s = mnist.completed(found["result"]["settings"])
+    target = f"It has T = {s['temperature']:g}"
+    if s["temperature"] != 1:
+        target += f": it targets $P(\\mathcal{{D}} \\mid w)^{{{1 / s['temperature']:g}}} P(w)$, not the posterior"
+    if s["input_dropout"] != 0:
+        target += f", and each input was left out in training with chance {s['input_dropout']:g}, not in prediction"
     return "\n".join([
-        f"**At any price**: seeds from {s['seed']} on, validation error in percent", "",
+        f"**Beyond the paper**: seeds from {s['seed']} on, validation error in percent", "",
         *_candidates(found["candidates"], {
             "networks": lambda r: str(r.get("networks", 1)), "units, epochs": lambda r: f"{r['hidden']}, {r['epochs']}",
-            "T": lambda r: f"{r['settings']['temperature']:g}", "weights": lambda r: r["settings"]["minibatch_weights"],
+            "T": lambda r: f"{r['settings']['temperature']:g}",
+            "minibatch weights": lambda r: r["settings"]["minibatch_weights"],
             "prior": lambda r: prior_text(r["settings"], r["method"] == "gaussian"),
             "noise in": lambda r: r["settings"]["weight_noise"], "rho from": lambda r: f"{r['settings']['rho_init']:g}",
-            "inputs left out": lambda r: f"{r['settings'].get('input_dropout', 0):g}"}),
-        "", f"{_result(found, 'moonshot')} {target}"])
+            "inputs left out": lambda r: f"{mnist.completed(r['settings'])['input_dropout']:g}"}),
+        "", f"{_result(found, 'moonshot')} {target}."])
 
 
 def uncertainty(results):

@@ -7,8 +7,8 @@ The baseline of the paper's tables (Hinton et al. 2012; Srivastava et al. 2014),
 Backward, dW = h'^T dy and dh = z (dy W^T). The network without noise is the mean network, and drawing z in prediction
 too is Monte Carlo dropout (Gal and Ghahramani 2016).
 
-W is a network's, or one draw from q(W). What is left out then is one more thing that is drawn: its posterior is its
-prior, so that it adds nothing to the KL, and the free energy is averaged over it too.
+W is a network's, or one draw from q(W). Then z is drawn beside it, from a distribution that is not learnt and has no
+part in the KL: q(W) learns from E_z log P(D | W, z). Predictions draw W alone, with z at its mean 1.
 """
 
 from bbbnp.kernels._jit import kernel

@@ -15,7 +15,7 @@ from bbbnp.kernels.vectormath import BIT, HALF, ONE, TWO, ZERO, f32, horner, log
 
 # Streams keep the uses of noise apart: the same index of two streams is two independent draws.
 WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS, PRUNING = range(10)
-CONTEXTS, REWARDS, EXPLORING, THOMPSON, REPLAYED, PREDICTED_UNITS = range(10, 16)
+CONTEXTS, REWARDS, EXPLORING, THOMPSON, REPLAYED = range(10, 15)
 BLOCK_OF_NORMALS, BLOCK_OF_SIGNS = 4, 128  # what one counter gives: a filling must start at a multiple
 
 u64 = np.uint64

@@ -7,7 +7,7 @@ import numpy as np
 
 from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.draw import Draw
+from bbbnp.kernels.draw import DROPOUT, Draw
 from bbbnp.kernels.elbo import copy
 from bbbnp.kernels.placement import placed_forward
 from bbbnp.kernels.posterior import sample_weights
@@ -41,11 +41,11 @@ def log_predictive(log_mean, log_lik):
 
 
 @kernel
-def draw_prediction_tile(t, parameters, seed, draw, drawn, ws):
-    """Weights of tile `t` under one draw of the stream of predictions (E4), or their means, if they are not drawn."""
+def draw_prediction_tile(t, parameters, seed, draw, placement, ws):
+    """Weights of tile `t` under one draw of the stream of predictions (E4), or their means, if no noise is in them."""
     start = t * ws.tile
     stop = min(start + ws.tile, ws.w.size)
-    if not drawn:
+    if placement == DROPOUT:
         copy(ws.w[start:stop], parameters.mu[start:stop])
         return
     eps = ws.eps[start:stop]
@@ -53,9 +53,10 @@ def draw_prediction_tile(t, parameters, seed, draw, drawn, ws):
     sample_weights(ws.w[start:stop], parameters.mu[start:stop], parameters.rho[start:stop], eps)
 
 
-def _predict_draws(samples, parameters, network, x, noisy, drawn, ws):
-    """Fill `samples`, shape (S, N, O), with the network's outputs under S draws of the weights (E4, E10), if they
-    are `drawn`, and of units left out (E25): `noisy` is a Draw, of which placement, seed and the chances are read.
+def _predict_draws(samples, parameters, network, x, noisy, ws):
+    """Fill `samples`, shape (S, N, O), with the network's outputs under S draws of the weights (E4, E10), or of units
+    left out (E25), or of the mean network, which is DROPOUT in a workspace without h': `noisy` is a Draw, of which
+    placement, seed and the chances are read.
 
     Each draw serves all N rows of `x`, taken as many at a time as `ws.log_lik` has entries, in blocks of `ws.rows`; so
     the scratch does not grow with S or N.
@@ -63,12 +64,12 @@ def _predict_draws(samples, parameters, network, x, noisy, drawn, ws):
     at_once, tiles = ws.log_lik.size, (ws.w.size + ws.tile - 1) // ws.tile
     for s in range(samples.shape[0]):
         for t in prange(tiles):
-            draw_prediction_tile(np.int64(t), parameters, noisy.seed, s, drawn, ws)
+            draw_prediction_tile(np.int64(t), parameters, noisy.seed, s, noisy.placement, ws)
         for start in range(0, x.shape[0], at_once):
             rows = x[start:start + at_once]
             out = samples[s, start:start + at_once]
-            draw = Draw(noisy.placement, noisy.seed, start // at_once, s, 1, noise.PREDICTED_UNITS,
-                        noisy.drop_inputs, noisy.drop_hidden)
+            draw = Draw(noisy.placement, noisy.seed, start // at_once, s, 1, noise.PREDICTION, noisy.drop_inputs,
+                        noisy.drop_hidden)
             for r in prange((rows.shape[0] + ws.rows - 1) // ws.rows):
                 first = np.int64(r) * ws.rows
                 last = min(first + ws.rows, rows.shape[0])
