@@ -165,6 +165,11 @@ def test_a_setting_that_a_task_does_not_take_is_refused(task, option, takes, tmp
     assert f"{task} takes {takes}" in error and f"leave {option[0]} out" in error and not list(tmp_path.iterdir())
 
 
+def test_reuse_is_for_contests(tmp_path, capsys):
+    assert cli.main(["mnist", "--run", str(tmp_path / "run"), "--reuse"]) == 2
+    assert "--reuse is for --finals and --moonshot" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
 def test_a_candidate_that_another_has_become_is_left_out():
     full, short = (mnist_finals.candidates("finals", **changed) for changed in ({}, {"epochs": 2}))
     assert set(full) == set(mnist_finals.CONTESTS["finals"][1])

@@ -105,6 +105,8 @@ def _all_read(options):
             if getattr(options, task) and name not in read and getattr(options, name) is not None:
                 takes = ", ".join(f"--{setting}" for setting in read) or "no setting"
                 raise ValueError(f"--{task} takes {takes}: leave --{name.replace('_', '-')} out")
+    if options.reuse and not (options.finals or options.moonshot):
+        raise ValueError("--reuse is for --finals and --moonshot: leave it out")
     method = options.method or mnist.DEFAULTS["method"]
     for name in UNUSED[method]:
         if getattr(options, name) is not None:

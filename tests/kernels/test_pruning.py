@@ -8,7 +8,7 @@ from bbbnp import (
     Architecture, GaussianPrior, Key, Objective, free_energy, free_energy_gradient, reference, unit_noise, weight_noise)
 from bbbnp.gradcheck_cases import network_settings, path_case
 from bbbnp.kernels import pruning
-from bbbnp.kernels.draw import Piece
+from bbbnp.kernels.draw import DROPOUT, Draw, Piece, unit_kept
 
 pytestmark = pytest.mark.E19
 PAIRS = {"gaussian": [(1.0, 0.7)], "mixture": [(0.25, 1.0), (0.75, 0.1)]}
@@ -76,6 +76,23 @@ def noise_of(architecture, rows, objective, key):
                  for number in numbers]
 
 
+def dropped(architecture, mu, rho, x, y, eps, objective, key):
+    """Value, dmu and drho of -log P(D | w) where units are left out beside drawn weights, by reference.py (E25)."""
+    names, total = (architecture.widths, architecture.activation), np.zeros(1 + 2 * mu.size)
+    for number, (e, w) in enumerate(zip(eps, reference.reparameterize(mu, rho, eps))):
+        z = [np.empty((len(x), width)) for width in architecture.widths[:-1]]
+        for depth, mask in enumerate(z):
+            for example, row in enumerate(mask):
+                unit_kept(row, objective.dropout[depth > 0], architecture.network.widths, depth, example,
+                          Draw(DROPOUT, *key, number, 1))
+        h, log_noise = reference.network(w, x, *names, z), np.log(objective.noise)
+        dout, _ = reference.log_likelihood_backward(objective.likelihood, h[-1], y, log_noise)
+        dw = reference.network_backward(dout, w, h, *names, z)
+        total += np.concatenate([[-reference.log_likelihood(objective.likelihood, h[-1], y, log_noise)],
+                                 *reference.reparameterize_backward(dw, rho, e)]) / len(eps)
+    return total[0], *np.split(total[1:], 2)
+
+
 def twin(case, pairs, naive=False):
     """Value, dmu and drho: the likelihood of the whole network, the KL of the weights that are left, by reference.py.
 
@@ -87,8 +104,11 @@ def twin(case, pairs, naive=False):
     rest = (np.log(objective.noise), x, y, *([eps] if units is None else [eps, units]), architecture.widths,
             architecture.activation, pairs, objective.likelihood, 0.0)
     prefix = "" if units is None else "placed_"
-    value = getattr(reference, f"{prefix}free_energy")(mu, stand_in(rho), *rest)
-    dmu, drho, _ = getattr(reference, f"{prefix}free_energy_gradient")(mu, stand_in(rho), *rest)
+    if objective.dropout is None:
+        value = getattr(reference, f"{prefix}free_energy")(mu, stand_in(rho), *rest)
+        dmu, drho, _ = getattr(reference, f"{prefix}free_energy_gradient")(mu, stand_in(rho), *rest)
+    else:
+        value, dmu, drho = dropped(architecture, mu, stand_in(rho), x, y, eps, objective, key)
     dmu, drho = np.where(left, dmu, 0), np.where(left, drho, 0)
     mu, rho, eps, kl = mu[left], stand_in(rho)[left], eps[:, left], objective.kl_weight
     form = {"path": reference.path_gradient, "total": {
