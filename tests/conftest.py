@@ -8,6 +8,7 @@ import pytest
 
 from bbbnp import BayesClassifier, BayesRegressor
 from bbbnp.experiments import mnist
+from bbbnp.kernels.draw import unit_kept
 
 
 class Small(NamedTuple):
@@ -39,6 +40,18 @@ def regressor():
 @pytest.fixture
 def classifier():
     return lambda **params: BayesClassifier(**{"hidden": (3,), "epochs": 2, "batch_size": 5, **params})
+
+
+@pytest.fixture
+def masks():
+    """z of every layer, (B, K) each, from the kernel that draws them (E25)."""
+    def of(architecture, rows, chances, draw):
+        z = [np.empty((rows, width)) for width in architecture.widths[:-1]]
+        for depth, mask in enumerate(z):
+            for example, row in enumerate(mask):
+                unit_kept(row, chances[depth > 0], architecture.network.widths, depth, example, draw)
+        return z
+    return of
 
 
 @pytest.fixture

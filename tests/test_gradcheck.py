@@ -11,7 +11,7 @@ from bbbnp.gradcheck_cases import (
     BUILDS, kernel_rows, network_rows, network_settings, path_blocks, path_case, path_numeric, path_rows,
     reference_rows)
 from bbbnp.kernels import posterior
-from bbbnp.kernels.draw import DROPOUT, Draw, unit_kept
+from bbbnp.kernels.draw import DROPOUT, Draw
 from bbbnp.study import Key, weight_noise
 
 HIDDEN = (2,) if numba.config.DISABLE_JIT else (4, 5)
@@ -89,17 +89,13 @@ def test_networks_are_checked_without_noise_with_dropout_and_pruned_under_every_
         assert left.all() == (equation != "E19")
 
 
-def dropout_gradient(case, change=lambda z: z):
+def dropout_gradient(case, masks, change=lambda z: z):
     """dmu and drho under dropout by reference.py, with masks that `change` makes of its own going backward."""
     architecture, mu, rho, x, y, objective, key = case
     prior = objective.prior
     names, total = (architecture.widths, architecture.activation), np.zeros((2, mu.size))
     for draw in range(max(objective.draws, 1)):
-        z = [np.empty((len(x), width)) for width in architecture.widths[:-1]]
-        for depth, mask in enumerate(z):
-            for example, row in enumerate(mask):
-                unit_kept(row, objective.dropout[depth > 0], architecture.network.widths, depth, example,
-                          Draw(DROPOUT, *key, draw, 1))
+        z = masks(architecture, len(x), objective.dropout, Draw(DROPOUT, *key, draw, 1))
         eps = weight_noise(key, draw, mu.size) if objective.draws > 0 else 0
         w = reference.reparameterize(mu, rho, eps)
         h = reference.network(w, x, *names, z)
@@ -118,15 +114,15 @@ def dropout_gradient(case, change=lambda z: z):
 @pytest.mark.parametrize("likelihood", ["categorical", "gaussian_input"])
 @pytest.mark.parametrize("change", [lambda z: 0 * z + 1, lambda z: 1.0 * (z > 0), lambda z: z[::-1]],
                          ids=["no mask", "no 1/(1 - p)", "masks of other examples"])
-def test_planted_errors_of_dropout_are_rejected_by_the_same_check(change, likelihood, draws):
+def test_planted_errors_of_dropout_are_rejected_by_the_same_check(change, likelihood, draws, masks):
     case = path_case("mixture", likelihood, "tanh", "geometric", draws=draws, dropout=(0.2, 0.5))
     *arguments, objective, key = case
     numeric, blocks = path_numeric(*case), path_blocks(case[0])
     result = free_energy_gradient(*arguments, objective=objective, key=key)
     right = np.concatenate([result.dmu, result.drho])
     assert worst_entry(right, numeric, blocks)[0] <= TOLERANCE
-    np.testing.assert_allclose(right, dropout_gradient(case), rtol=0, atol=1e-12 * np.abs(right).max())
-    assert worst_entry(dropout_gradient(case, change), numeric, blocks)[0] > 1e-4
+    np.testing.assert_allclose(right, dropout_gradient(case, masks), rtol=0, atol=1e-12 * np.abs(right).max())
+    assert worst_entry(dropout_gradient(case, masks, change), numeric, blocks)[0] > 1e-4
 
 
 @pytest.mark.E19

@@ -8,7 +8,7 @@ from bbbnp import (
     Architecture, GaussianPrior, Key, Objective, free_energy, free_energy_gradient, reference, unit_noise, weight_noise)
 from bbbnp.gradcheck_cases import network_settings, path_case
 from bbbnp.kernels import pruning
-from bbbnp.kernels.draw import DROPOUT, Draw, Piece, unit_kept
+from bbbnp.kernels.draw import DROPOUT, Draw, Piece
 
 pytestmark = pytest.mark.E19
 PAIRS = {"gaussian": [(1.0, 0.7)], "mixture": [(0.25, 1.0), (0.75, 0.1)]}
@@ -76,15 +76,11 @@ def noise_of(architecture, rows, objective, key):
                  for number in numbers]
 
 
-def dropped(architecture, mu, rho, x, y, eps, objective, key):
+def dropped(architecture, mu, rho, x, y, eps, objective, key, masks):
     """Value, dmu and drho of -log P(D | w) where units are left out beside drawn weights, by reference.py (E25)."""
     names, total = (architecture.widths, architecture.activation), np.zeros(1 + 2 * mu.size)
     for number, (e, w) in enumerate(zip(eps, reference.reparameterize(mu, rho, eps))):
-        z = [np.empty((len(x), width)) for width in architecture.widths[:-1]]
-        for depth, mask in enumerate(z):
-            for example, row in enumerate(mask):
-                unit_kept(row, objective.dropout[depth > 0], architecture.network.widths, depth, example,
-                          Draw(DROPOUT, *key, number, 1))
+        z = masks(architecture, len(x), objective.dropout, Draw(DROPOUT, *key, number, 1))
         h, log_noise = reference.network(w, x, *names, z), np.log(objective.noise)
         dout, _ = reference.log_likelihood_backward(objective.likelihood, h[-1], y, log_noise)
         dw = reference.network_backward(dout, w, h, *names, z)
@@ -93,7 +89,7 @@ def dropped(architecture, mu, rho, x, y, eps, objective, key):
     return total[0], *np.split(total[1:], 2)
 
 
-def twin(case, pairs, naive=False):
+def twin(case, pairs, masks, naive=False):
     """Value, dmu and drho: the likelihood of the whole network, the KL of the weights that are left, by reference.py.
 
     With `naive`, the KL is that of all weights.
@@ -108,7 +104,7 @@ def twin(case, pairs, naive=False):
         value = getattr(reference, f"{prefix}free_energy")(mu, stand_in(rho), *rest)
         dmu, drho, _ = getattr(reference, f"{prefix}free_energy_gradient")(mu, stand_in(rho), *rest)
     else:
-        value, dmu, drho = dropped(architecture, mu, stand_in(rho), x, y, eps, objective, key)
+        value, dmu, drho = dropped(architecture, mu, stand_in(rho), x, y, eps, objective, key, masks)
     dmu, drho = np.where(left, dmu, 0), np.where(left, drho, 0)
     mu, rho, eps, kl = mu[left], stand_in(rho)[left], eps[:, left], objective.kl_weight
     form = {"path": reference.path_gradient, "total": {
@@ -130,9 +126,9 @@ def twin(case, pairs, naive=False):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("names, settings", [case for case in PRUNED if "draws" not in case[1]], ids=str)
-def test_value_and_gradient_are_those_of_the_weights_that_are_left(names, settings, dtype):
+def test_value_and_gradient_are_those_of_the_weights_that_are_left(names, settings, dtype, masks):
     architecture, mu, rho, x, y, objective, key = case = path_case(*names[:2], "tanh", "uniform", **settings)
-    value, dmu, drho = twin(case, PAIRS[names[0]])
+    value, dmu, drho = twin(case, PAIRS[names[0]], masks)
     result = free_energy_gradient(architecture, mu.astype(dtype), rho, x, y, objective=objective, key=key)
     tolerance = 1e-12 if dtype is np.float64 else 2e-5
     assert result.value == pytest.approx(value, rel=tolerance)
@@ -140,7 +136,7 @@ def test_value_and_gradient_are_those_of_the_weights_that_are_left(names, settin
         np.testing.assert_allclose(ours, truth, rtol=0, atol=tolerance * np.abs(truth).max())
         assert not ours[np.isneginf(rho)].any() and ours[np.isfinite(rho)].all()
     with np.errstate(divide="ignore"):
-        wrong, _, wrong_drho = twin(case, PAIRS[names[0]], naive=True)  # pruned, but still in the KL
+        wrong, _, wrong_drho = twin(case, PAIRS[names[0]], masks, naive=True)  # pruned, but still in the KL
     assert abs(result.value - wrong) > 1 and np.abs(result.drho - wrong_drho).max() > 0.01
 
 
