@@ -1,5 +1,6 @@
 """The benchmark: what it counts and divides, by a clock of ours; nothing here depends on how long anything takes."""
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from bbbnp import plots, reference
 from bbbnp.architecture import Architecture
 from bbbnp.cli import main
-from bbbnp.experiments import bench, peers, phases, report, story
+from bbbnp.experiments import bench, peers, phases, report, story, timing
 
 JIT = not numba.config.DISABLE_JIT
 ROUNDS, INPUTS, BATCH, CLASSES, HIDDEN, WIDTHS = (3, 5, 6, 10, (3, 4), (2, 3, 4)) if JIT else (1, 2, 2, 2, (2,), (2,))
@@ -21,14 +22,26 @@ ROUNDS, INPUTS, BATCH, CLASSES, HIDDEN, WIDTHS = (3, 5, 6, 10, (3, 4), (2, 3, 4)
 @pytest.fixture(autouse=True)
 def small_and_by_our_clock(monkeypatch):
     """Small networks, and a clock that moves by a millisecond whenever it is read."""
-    for name, value in (("INPUTS", INPUTS), ("BATCH", BATCH), ("HIDDEN", HIDDEN), ("WIDTHS", WIDTHS),
-                        ("CLASSES", CLASSES)):
-        monkeypatch.setattr(bench, name, value)
-    monkeypatch.setattr(bench, "SECONDS", 1e-3)
-    monkeypatch.setattr(bench, "SMALL", {"1-2-1": ((1, 2, 1), 4, 4)})
+    for name, value in (("INPUTS", INPUTS), ("BATCH", BATCH), ("CLASSES", CLASSES), ("SECONDS", 1e-3),
+                        ("SMALL", {"1-2-1": ((1, 2, 1), 4, 4)})):
+        monkeypatch.setattr(timing, name, value)
+    monkeypatch.setattr(bench, "HIDDEN", HIDDEN)
+    monkeypatch.setattr(bench, "WIDTHS", WIDTHS)
     ticks = itertools.count()
-    monkeypatch.setattr(bench, "time", types.SimpleNamespace(
-        perf_counter=lambda: next(ticks) * 1e-3, sleep=lambda _: None))
+    for module in (bench, timing):
+        monkeypatch.setattr(module, "time", types.SimpleNamespace(
+            perf_counter=lambda: next(ticks) * 1e-3, sleep=lambda _: None))
+
+
+def plain(widths, batch, x, y, prior):
+    """A peer that takes no time."""
+    return lambda steps: None, "1.0"
+
+
+@contextlib.contextmanager
+def in_this_process(peer, network, prior):
+    run, version = peers.PEERS[peer](*peers.problem(network), prior)
+    yield version, run
 
 
 @pytest.fixture
@@ -36,16 +49,15 @@ def result(monkeypatch):
     monkeypatch.setattr(bench, "cold_record", lambda: dict.fromkeys(
         ("import_s", "compile_s", "cached_s", "regression_first_s", "regression_again_s"), 1.0))
     monkeypatch.setattr(bench, "noise_record", lambda rounds: {"ns": 1.0, "numpy_ns": 8.0, "ratio_spread": [7, 9]})
-    record = {"ns_per_weight": 40.0, "us_per_step": 900.0, "version": "1.0", "spread": [39, 41]}
-    run = subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda command, **options: types.SimpleNamespace(
-        returncode=0, stdout=json.dumps(record)) if "peers" in str(command) or "import " in str(command) else run(
-            command, **options))
+    monkeypatch.setattr(peers, "CASES", (("1-2-1", "mixture"), (str(HIDDEN[0]), "gaussian")))
+    monkeypatch.setattr(peers, "PEERS", {"torch": plain, "jax": plain})
+    monkeypatch.setattr(peers, "training", in_this_process)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: types.SimpleNamespace(returncode=0))
     return bench.run(rounds=ROUNDS, peers=True)
 
 
 def test_a_trainer_takes_the_steps_it_is_divided_by():
-    trainer = bench.Trainer((5, 3, 10), bench.PRIORS["mixture"], batch=6, examples=20)
+    trainer = timing.Trainer((5, 3, 10), timing.PRIORS["mixture"], batch=6, examples=20)
     trainer.run(2)
     trainer.run(1)
     assert trainer.steps == 4 and trainer.state.step == 12 and trainer.size == Architecture((5, 3, 10)).size
@@ -64,17 +76,17 @@ def test_products_are_those_of_a_step():
             calls.append((a.shape, b.shape))
             return original(a, b, out=out)
 
-    bench.np, saved = Counted(), bench.np
+    timing.np, saved = Counted(), timing.np
     try:
-        bench.products((5, 4, 3), 6, 1)(1)
+        timing.products((5, 4, 3), 6, 1)(1)
     finally:
-        bench.np = saved
+        timing.np = saved
     assert calls == [((6, 5), (5, 4)), ((6, 4), (4, 3)), ((4, 6), (6, 3)), ((6, 3), (3, 4)), ((5, 6), (6, 4))]
 
 
 def test_contestants_run_in_turn_and_equally_often():
     order = []
-    times = bench.in_turn({name: lambda times, name=name: order.append(name) for name in "ab"}, ROUNDS)
+    times = timing.in_turn({name: lambda times, name=name: order.append(name) for name in "ab"}, ROUNDS)
     assert order[-2 * ROUNDS:] == ["a", "b"] * ROUNDS
     assert {name: len(values) for name, values in times.items()} == {"a": ROUNDS, "b": ROUNDS}
     assert times["a"] == pytest.approx([1e-3] * ROUNDS)
@@ -85,7 +97,7 @@ def test_costs_are_per_weight_and_step_and_ratios_are_quotients(result):
         size = Architecture((INPUTS, r["hidden"], r["hidden"], CLASSES)).size
         assert r["ns_per_weight"] == pytest.approx(1e6 / 10 / size)  # a millisecond for ten steps
         assert r["floor_ns_per_weight"] == pytest.approx(1e6 / size) and r["ratio"] == pytest.approx(0.1)
-    assert {(r["hidden"], r["prior"]) for r in result["steps"]} == set(itertools.product(HIDDEN, bench.PRIORS))
+    assert {(r["hidden"], r["prior"]) for r in result["steps"]} == set(itertools.product(HIDDEN, timing.PRIORS))
     assert result["small"] == [{"network": "1-2-1", "us_per_step": pytest.approx(1000), "us_spread": [1000, 1000]}]
     floors = {r["weight_noise"]: r["floor_ns_per_weight"] for r in result["estimators"]}
     assert floors["local"] == floors["flipout"] == pytest.approx(2 * floors["weights"])
@@ -93,19 +105,37 @@ def test_costs_are_per_weight_and_step_and_ratios_are_quotients(result):
     for r in result["widths"]:
         assert r["sampling"] + r["products"] + r["update"] == pytest.approx(r["ns_per_weight"])
     by_peer = {(r["peer"], r.get("hidden", r.get("network")), r["prior"]): r for r in result["peers"]}
-    assert by_peer["torch", "1-2-1", "mixture"]["ratio"] == pytest.approx(1000 / 900)
-    ours, = {r["ns_per_weight"] for r in result["steps"] if (r["hidden"], r["prior"]) == (HIDDEN[0], "gaussian")}
-    assert by_peer["jax", HIDDEN[0], "gaussian"]["ratio"] == pytest.approx(ours / 40)
+    assert by_peer["torch", "1-2-1", "mixture"]["us_per_step"] == pytest.approx(1000)
+    size = Architecture((INPUTS, HIDDEN[0], HIDDEN[0], CLASSES)).size
+    of_ten_steps = by_peer["jax", HIDDEN[0], "gaussian"]
+    assert of_ten_steps["ns_per_weight"] == pytest.approx(1e6 / size) and of_ten_steps["ratio"] == pytest.approx(0.1)
 
 
 def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: types.SimpleNamespace(returncode=1))
-    assert not list(bench.peer_records([], [{"network": "1-2-1", "us_per_step": 1.0}], ROUNDS))
+    assert not list(peers.records(ROUNDS))
+
+
+def test_a_peer_trains_in_a_process_of_its_own_as_many_steps_as_it_is_told(monkeypatch, tmp_path):
+    (tmp_path / "fake.py").write_text(
+        "import sys\nfrom bbbnp.experiments import peers\n"
+        "peers.PEERS['torch'] = lambda *problem: (lambda steps: print(steps, file=sys.stderr), '2.0')\n"
+        "peers.main(*sys.argv[1:])\n")
+    popen, err = subprocess.Popen, open(tmp_path / "steps", "w+")
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **pipes: popen(
+        [command[0], str(tmp_path / "fake.py"), *command[3:]], stderr=err, **pipes))
+    with peers.training("torch", "1-100-1", "mixture") as (version, run):
+        run(3)
+        run(5)
+        assert version == "2.0"
+    with err, pytest.raises(RuntimeError, match="peers torch no-network mixture ended"):
+        with peers.training("torch", "no-network", "mixture"):
+            pass
+    assert (tmp_path / "steps").read_text().split()[:2] == ["3", "5"]
 
 
 def test_it_is_shown_drawn_and_reported(result, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(bench, "run", lambda **_: result)
-    monkeypatch.setattr(bench, "time", __import__("time"))
     assert main(["bench", "--rounds", "2", "--json", str(tmp_path / "new" / "bench.json")]) == 0
     assert "1-2-1" in capsys.readouterr().out
     assert (tmp_path / "new" / "bench.png").read_bytes().startswith(b"\x89PNG")
@@ -113,7 +143,7 @@ def test_it_is_shown_drawn_and_reported(result, tmp_path, capsys, monkeypatch):
     assert written["settings"] == {"rounds": 2, "peers": False} and written["machine"]
     text = report.speed(tmp_path / "new")
     assert f"| 784-{HIDDEN[0]}-{HIDDEN[0]}-10, mixture prior |" in text
-    assert "| 1-2-1 | 1000.0 | 900 (0.9) | 900 (0.9) |" in text
+    assert "| 1-2-1 | 1000.0 | 1000 (1.0) | 1000 (1.0) |" in text
     assert main(["bench", "--rounds", "0"]) == 2
     without = {**result, "peers": []}
     plots.bench(without)
@@ -137,7 +167,7 @@ def test_the_whole_of_a_cold_start_is_measured(monkeypatch):
 
 def test_phases_leave_what_a_step_leaves():
     trainer, stepped = (
-        bench.Trainer((5, 4, 3, 10), bench.PRIORS["mixture"], batch=6, examples=6) for _ in range(2))
+        timing.Trainer((5, 4, 3, 10), timing.PRIORS["mixture"], batch=6, examples=6) for _ in range(2))
     parts = phases.of(trainer.problem, trainer.state, 1)
     assert list(parts) == ["_draw", "_rows", "_units"]
     for part in parts.values():
@@ -149,7 +179,7 @@ def test_phases_leave_what_a_step_leaves():
 
 
 def test_the_plain_step_of_the_story_has_the_gradient_of_the_reference():
-    trainer = bench.Trainer((4, 3, 10), bench.PRIORS["mixture"], batch=6, examples=6)
+    trainer = timing.Trainer((4, 3, 10), timing.PRIORS["mixture"], batch=6, examples=6)
     problem, size = trainer.problem, trainer.size
     theta = trainer.state.theta.astype(float)
     ws = Architecture((4, 3, 10)).workspace(6, np.float64)
@@ -177,8 +207,7 @@ def test_the_story_tells_five_versions_each_with_its_gain(monkeypatch, capsys, t
 
 def test_peers_get_the_same_problem(monkeypatch):
     for network, widths in (("1-2-1", (1, 2, 1)), ("3", (5, 3, 3, 10))):
-        monkeypatch.setattr(peers, "SMALL", bench.SMALL)
-        monkeypatch.setattr(peers, "INPUTS", 5)
+        monkeypatch.setattr(timing, "INPUTS", 5)
         got, batch, x, y = peers.problem(network)
         mu, rho = peers.initial(got)
         assert got == widths and len(x) == len(y) >= batch and x.shape[1] == widths[0]

@@ -9,7 +9,7 @@ import pytest
 from bbbnp import reference
 from bbbnp.architecture import Architecture
 from bbbnp.cli import main
-from bbbnp.experiments import bench, report, variance
+from bbbnp.experiments import report, timing, variance
 
 SMALL = {"HIDDEN": (3,), "TRAINED_EPOCHS": 2, "BATCHES": (1, 2, 4), "DRAWS": (1, 2), "BATCH": 4, "SOLVED_FROM": 2}
 
@@ -99,7 +99,7 @@ def test_antithetic_pairs_leave_no_noise_in_the_kl_of_the_means(few_digits):
 
 
 def test_it_is_written_drawn_and_reported(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "SECONDS", 0)
+    monkeypatch.setattr(timing, "SECONDS", 0)
     monkeypatch.setattr(variance, "step_seconds", lambda: dict.fromkeys(variance.ESTIMATORS, 1e-3))
     arguments = ["variance", "--out", str(tmp_path / "new")]
     assert main([*arguments, "--keys", "16", "--seeds", "2", "--seconds", "0.001"]) == 0
@@ -117,8 +117,8 @@ def test_it_is_written_drawn_and_reported(tmp_path, monkeypatch, capsys):
 
 
 def test_step_times_are_of_every_estimator(monkeypatch):
-    monkeypatch.setattr(bench, "SECONDS", 0)
-    monkeypatch.setattr(bench, "BATCH", 4)
+    monkeypatch.setattr(timing, "SECONDS", 0)
+    monkeypatch.setattr(timing, "BATCH", 4)
     assert set(variance.step_seconds(rounds=1)) == set(variance.ESTIMATORS)
 
 

@@ -1,12 +1,10 @@
 """``bbbnp bench``: what a training step costs, beside the products that no method can avoid and beside other libraries.
 
-Ours and the products are timed in one process and in turn: in each round every contestant runs once, and a ratio is the
-median of the rounds' ratios, so that a machine that slows down slows all. Other libraries come afterwards, each in a
-process of its own. Times are of `training.run`, which draws minibatches
-and computes the free energy's value in every step; costs are in nanoseconds per weight and step.
+Contestants are timed in turn (see `timing`), ours and the products in one process, other libraries in processes of
+their own. Times are of `training.run`, which draws minibatches and computes the free energy's value in every step;
+costs are in nanoseconds per weight and step.
 """
 
-import json
 import os
 import statistics
 import subprocess
@@ -16,119 +14,25 @@ import time
 
 import numba
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_info
 from tqdm import tqdm
 
-from bbbnp import training
-from bbbnp.architecture import Architecture
-from bbbnp.experiments import phases
-from bbbnp.kernels import hotloop, noise, optimizer
-from bbbnp.kernels.elbo import UNIFORM
-from bbbnp.objective import GaussianPrior, Objective, ScaleMixture
+from bbbnp.experiments import phases, timing
+from bbbnp.experiments.peers import records as peer_records
+from bbbnp.experiments.timing import PRIORS, Trainer, in_turn, products, spread
+from bbbnp.kernels import noise
 
-INPUTS, CLASSES, BATCH = 784, 10, 128
 HIDDEN, WIDTHS = (400, 800, 1200), (100, 200, 400, 800, 1200, 2400)
-PRIORS = {"mixture": ScaleMixture(), "gaussian": GaussianPrior()}
-# widths, batch, examples: the paper's regression (100 points at once) and bandit
-SMALL = {"1-100-1": ((1, 100, 1), 100, 100), "119-100-100-1": ((119, 100, 100, 1), 64, 4096)}
-SECONDS = 0.15  # that one contestant runs in one round
-SETTLE = 0.3  # between two: the workers of a threaded BLAS spin for about 0.1 s after their last product
-ADAM = optimizer.Optimizer(optimizer.ADAM, 1e-3, optimizer.CONSTANT, 1.0, 0.9, 0.999, 1e-8)
-
-
-class Trainer:
-    """A network under training on random data, with Adam; `run(epochs)` trains on.
-
-    `settings` are those of an `Objective` beside prior and likelihood; `pieces` those of `Architecture.workspace`.
-    """
-
-    def __init__(self, widths, prior, *, batch=None, examples=None, likelihood="categorical", threads=None,
-                 settings=None, **pieces):
-        batch = batch or BATCH
-        examples = examples or 10 * batch
-        architecture, rng = Architecture(widths), np.random.default_rng(0)
-        x = rng.standard_normal((examples, widths[0]), dtype=np.float32)
-        y = (rng.integers(widths[-1], size=(examples, 1)) if likelihood == "categorical" else x[:, :1]).astype("f4")
-        mu = architecture.initial_mu(0, np.float32)
-        self.size, self.steps = architecture.size, -(-examples // batch)
-        self.state = training.State.initial(mu, np.full_like(mu, -5), np.zeros(1), False)
-        objective = Objective(prior, likelihood, **settings or {})
-        self.problem = training.Problem(
-            architecture.network, prior.components(np.float32), objective.for_kernels, ADAM,
-            hotloop.Data(x, y, np.arange(examples), x[:batch].copy(), y[:batch].copy()),
-            hotloop.Plan(batch, UNIFORM, 1.0, False, 1 << 60, hotloop.UPDATE),
-            architecture.workspace(batch, np.float32, weight_noise=objective.scratch, **pieces), 0, threads)
-
-    def run(self, epochs):
-        """Train so many epochs, of `steps` steps each."""
-        training.run(self.problem, self.state, self.state.epoch + epochs, progress=False)
-
-
-def products(widths, batch, threads):
-    """A function that does the matrix products of one step so many times, with NumPy's BLAS on so many threads.
-
-    x W forward in every layer, x^T dy backward in every layer, dy W^T in every layer but the first.
-    """
-    rng = np.random.default_rng(0)
-    w = [rng.standard_normal((k, n), dtype=np.float32) / k for k, n in zip(widths, widths[1:])]
-    dw = [np.empty_like(array) for array in w]
-    h = [rng.standard_normal((batch, n), dtype=np.float32) for n in widths]
-    dh = [np.empty_like(array) for array in h]
-
-    def run(times):
-        with threadpool_limits(threads, user_api="blas"):
-            for _ in range(times):
-                for i, weight in enumerate(w):
-                    np.matmul(h[i], weight, out=h[i + 1])
-                dh[-1][:] = h[-1]
-                for i in range(len(w) - 1, -1, -1):
-                    np.matmul(h[i].T, dh[i + 1], out=dw[i])
-                    if i > 0:
-                        np.matmul(dh[i + 1], w[i].T, out=dh[i])
-
-    return run
-
-
-def seconds(function, times):
-    """Seconds that one of `times` calls takes."""
-    start = time.perf_counter()
-    function(times)
-    return (time.perf_counter() - start) / times
-
-
-def in_turn(contestants, rounds):
-    """Seconds of each contestant (a function of a number of times) in each round, every one about SECONDS long.
-
-    Returns
-    -------
-    dict of name to list of float
-    """
-    times = {}
-    for name, function in contestants.items():
-        function(1)  # compiles, and touches all memory
-        times[name] = max(1, round(SECONDS / max(seconds(function, 1), 1e-7)))
-        times[name] = max(1, round(SECONDS / max(seconds(function, min(times[name], 100)), 1e-7)))
-    result = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, function in contestants.items():
-            time.sleep(SETTLE)
-            result[name].append(seconds(function, times[name]))
-    return result
-
-
-def spread(values):
-    """Smallest and largest, rounded."""
-    return [round(min(values), 3), round(max(values), 3)]
 
 
 def step_records(hidden, rounds, thread_counts):
     """Step and floor of 784-H-H-10, for both priors and each number of threads."""
-    widths = (INPUTS, hidden, hidden, CLASSES)
+    widths = (timing.INPUTS, hidden, hidden, timing.CLASSES)
     trainers = {(prior, count): Trainer(widths, PRIORS[prior], threads=count)
                 for prior in PRIORS for count in thread_counts}
     size = next(iter(trainers.values())).size
     contestants = {key: trainer.run for key, trainer in trainers.items()}
-    contestants |= {("floor", count): products(widths, BATCH, count) for count in thread_counts}
+    contestants |= {("floor", count): products(widths, timing.BATCH, count) for count in thread_counts}
     times = in_turn(contestants, rounds)
     for (prior, count), trainer in trainers.items():
         step = [t / trainer.steps / size * 1e9 for t in times[prior, count]]
@@ -143,10 +47,10 @@ def step_records(hidden, rounds, thread_counts):
 def estimator_records(rounds, threads):
     """Step and floor of every placement of the noise: local and flipout have each product of shared weights twice."""
     hidden = HIDDEN[0]
-    widths = (INPUTS, hidden, hidden, CLASSES)
+    widths = (timing.INPUTS, hidden, hidden, timing.CLASSES)
     trainers = {name: Trainer(widths, PRIORS["gaussian"], threads=threads, settings={"weight_noise": name, "kl": kl})
                 for name, kl in (("weights", "sampled"), ("local", "closed"), ("flipout", "closed"))}
-    times = in_turn({"floor": products(widths, BATCH, threads)}
+    times = in_turn({"floor": products(widths, timing.BATCH, threads)}
                     | {name: trainer.run for name, trainer in trainers.items()}, rounds)
     for name, trainer in trainers.items():
         step = [t / trainer.steps / trainer.size * 1e9 for t in times[name]]
@@ -159,8 +63,7 @@ def estimator_records(rounds, threads):
 
 def small_records(rounds):
     """Microseconds a step of the paper's small networks, on one core."""
-    trainers = {name: Trainer(widths, PRIORS["mixture"], batch=batch, examples=examples, likelihood="gaussian")
-                for name, (widths, batch, examples) in SMALL.items()}
+    trainers = {network: timing.trainer(network, "mixture") for network in timing.SMALL}
     times = in_turn({name: trainer.run for name, trainer in trainers.items()}, rounds)
     for name, trainer in trainers.items():
         step = [t / trainer.steps * 1e6 for t in times[name]]
@@ -215,7 +118,7 @@ def cold_record():
 def width_records(rounds, threads):
     """Cost per weight against H, and where it goes: sampling, products, and the rest (gradient and update)."""
     for hidden in WIDTHS:
-        trainer = Trainer((INPUTS, hidden, hidden, CLASSES), PRIORS["mixture"], threads=threads)
+        trainer = Trainer((timing.INPUTS, hidden, hidden, timing.CLASSES), PRIORS["mixture"], threads=threads)
         parts = phases.of(trainer.problem, trainer.state, threads)
         times = in_turn({"step": trainer.run, **parts}, rounds)
         step = [t / trainer.steps / trainer.size * 1e9 for t in times.pop("step")]
@@ -223,26 +126,6 @@ def width_records(rounds, threads):
         yield {"hidden": hidden, "threads": threads, "ns_per_weight": statistics.median(step),
                "ns_spread": spread(step), "sampling": sampling, "products": sum(products_),
                "update": statistics.median(step) - sampling - sum(products_)}
-
-
-def peer_records(steps, small, rounds):
-    """PyTorch's and JAX's time for the same steps, each in a process of its own; a peer not installed is left out."""
-    ours = {(str(r["hidden"]), r["prior"]): (r["ns_per_weight"], r["threads"]) for r in sorted(
-        steps, key=lambda r: r["threads"])} | {(r["network"], "mixture"): (r["us_per_step"], 1) for r in small}
-    for peer in ("torch", "jax"):
-        if subprocess.run([sys.executable, "-c", f"import {peer}"], capture_output=True, check=False).returncode:
-            continue
-        for (network, prior), (cost, _) in ours.items():
-            if network == "800" or (prior == "gaussian" and network == "1200"):
-                continue
-            done = subprocess.run(
-                [sys.executable, "-m", "bbbnp.experiments.peers", peer, network, prior, str(rounds)],
-                capture_output=True, text=True, check=True)
-            theirs = json.loads(done.stdout)
-            where = {"hidden": int(network)} if network.isdigit() else {"network": network}
-            unit = "ns_per_weight" if network.isdigit() else "us_per_step"
-            yield {"peer": peer, **where, "prior": prior, unit: theirs[unit], "version": theirs["version"],
-                   "spread": theirs["spread"], "ratio": cost / theirs[unit]}
 
 
 def run(*, rounds=11, peers=False):
@@ -267,7 +150,7 @@ def run(*, rounds=11, peers=False):
     result["noise"] = counted("noise", [noise_record(rounds)])[0]
     result["widths"] = counted("cost against H", width_records(rounds, threads))
     result["cold"] = counted("cold start", [cold_record()])[0]
-    result["peers"] = counted("peers", peer_records(result["steps"], result["small"], rounds) if peers else [])
+    result["peers"] = counted("peers", peer_records(rounds) if peers else [])
     bar.close()
     return result
 

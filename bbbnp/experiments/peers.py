@@ -1,31 +1,31 @@
 """The same training step as PyTorch and JAX users write it, for ``bbbnp bench --peers``; neither is a dependency.
 
-Run in a process of its own: ``python -m bbbnp.experiments.peers torch 400 mixture 5`` prints one JSON record. One draw
-of the weights a minibatch, sampled KL, summed cross-entropy (or Gaussian noise of deviation one), Adam, and the loss's
-value read after each round, not after each step, which is to the peer's advantage.
+One draw of the weights a minibatch, sampled KL, summed cross-entropy (or Gaussian noise of deviation one), Adam, and
+the loss's value read after each round, not after each step, which is to the peer's advantage.
+
+Each trains in a process of its own, ``python -m bbbnp.experiments.peers torch 400 mixture``, which takes as many steps
+as a line of its input says, and answers with a line: so it is timed in turn with ours, and by the same clock.
 """
 
-import json
+import contextlib
 import statistics
+import subprocess
 import sys
-import time
 
 import numpy as np
 
-from bbbnp.experiments.bench import BATCH, CLASSES, INPUTS, PRIORS, SECONDS, SMALL, spread
+from bbbnp.experiments import timing
+from bbbnp.experiments.timing import PRIORS
 
-LOG_2PI = 1.8378770664093453
+CASES = (("400", "mixture"), ("400", "gaussian"), ("1200", "mixture"), *((name, "mixture") for name in timing.SMALL))
 
 
 def problem(network):
-    """Widths, batch and data of 784-H-H-10 or of a small network, as `bench` has them."""
-    if network in SMALL:
-        widths, batch, examples = SMALL[network]
-    else:
-        widths, batch, examples = (INPUTS, int(network), int(network), CLASSES), BATCH, 10 * BATCH
+    """Widths, batch and data of 784-H-H-10 or of a small network, as `timing` has them."""
+    widths, batch, examples = timing.shape(network)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((examples, widths[0]), dtype=np.float32)
-    y = x[:, :1] if network in SMALL else rng.integers(widths[-1], size=examples)
+    y = x[:, :1] if network in timing.SMALL else rng.integers(widths[-1], size=examples)
     return widths, batch, x, y
 
 
@@ -124,23 +124,59 @@ def jax(widths, batch, x, y, prior):
     return run, jax.__version__
 
 
-def main(peer, network, prior, rounds):
-    """Time a peer's steps and print the record."""
-    widths, batch, x, y = problem(network)
-    run, version = {"torch": torch, "jax": jax}[peer](widths, batch, x, y, prior)
-    run(2)
-    start = time.perf_counter()
-    run(3)
-    steps = max(2, round(3 * SECONDS / (time.perf_counter() - start)))
-    times = []
-    for _ in range(int(rounds)):
-        start = time.perf_counter()
-        run(steps)
-        times.append((time.perf_counter() - start) / steps)
-    size = sum((k + 1) * n for k, n in zip(widths, widths[1:]))
-    unit, scale = ("us_per_step", 1e6) if network in SMALL else ("ns_per_weight", 1e9 / size)
-    times = [t * scale for t in times]
-    print(json.dumps({unit: statistics.median(times), "spread": spread(times), "version": version}))
+PEERS = {"torch": torch, "jax": jax}
+
+
+@contextlib.contextmanager
+def training(peer, network, prior):
+    """A peer under training in a process of its own: its version, and a function of a number of steps.
+
+    Raises
+    ------
+    RuntimeError
+        If the process ends, with what it had to say above.
+    """
+    command = [sys.executable, "-m", "bbbnp.experiments.peers", peer, network, prior]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        def answer():
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"{' '.join(command[1:])} ended")
+            return line.strip()
+
+        def run(steps):
+            print(steps, file=process.stdin, flush=True)
+            answer()
+
+        yield answer(), run
+
+
+def records(rounds):
+    """Cost of a step of each peer that is installed, in turn with ours, and our part of it."""
+    installed = [peer for peer in PEERS if subprocess.run(
+        [sys.executable, "-c", f"import {peer}"], capture_output=True, check=False).returncode == 0]
+    for network, prior in CASES if installed else ():
+        ours = timing.trainer(network, prior)
+        with contextlib.ExitStack() as processes:
+            theirs = {peer: processes.enter_context(training(peer, network, prior)) for peer in installed}
+            times = timing.in_turn({"ours": ours.run} | {peer: run for peer, (_, run) in theirs.items()}, rounds)
+        small = network in timing.SMALL
+        case = {"network": network} if small else {"hidden": int(network)}
+        unit, scale = ("us_per_step", 1e6) if small else ("ns_per_weight", 1e9 / ours.size)
+        for peer, (version, _) in theirs.items():
+            ratio = [a / ours.steps / b for a, b in zip(times["ours"], times[peer])]
+            yield {"peer": peer, **case, "prior": prior, unit: statistics.median(times[peer]) * scale,
+                   "version": version, "spread": timing.spread([t * scale for t in times[peer]]),
+                   "ratio": statistics.median(ratio), "ratio_spread": timing.spread(ratio)}
+
+
+def main(peer, network, prior):
+    """The process of a peer: its version, and then as many steps as each line of the input says."""
+    run, version = PEERS[peer](*problem(network), prior)
+    print(version, flush=True)
+    for line in sys.stdin:
+        run(int(line))
+        print(flush=True)
 
 
 if __name__ == "__main__":

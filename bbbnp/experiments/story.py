@@ -8,7 +8,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bbbnp.architecture import TILE
-from bbbnp.experiments.bench import BATCH, CLASSES, INPUTS, PRIORS, Trainer, in_turn, spread
+from bbbnp.experiments.timing import BATCH, CLASSES, INPUTS, PRIORS, Trainer, in_turn, spread
 from bbbnp.kernels import elbo, optimizer
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, network_backward, network_backward_weights, network_forward

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from bbbnp.architecture import Architecture
-from bbbnp.experiments import bench, regression
+from bbbnp.experiments import regression, timing
 from bbbnp.model import BayesClassifier, BayesRegressor
 from bbbnp.objective import GaussianPrior, Objective
 from bbbnp.study import Key, free_energy, free_energy_gradient
@@ -146,9 +146,9 @@ def kl_records(sample, posterior, examples, keys):
 
 def step_seconds(rounds=5):
     """Seconds of a training step of 64-100-100-10 at batch 128 under each estimator, in turn."""
-    trainers = {name: bench.Trainer((64, *HIDDEN, 10), PRIOR, settings=settings, threads=1)
+    trainers = {name: timing.Trainer((64, *HIDDEN, 10), PRIOR, settings=settings, threads=1)
                 for name, settings in ESTIMATORS.items()}
-    times = bench.in_turn({name: trainer.run for name, trainer in trainers.items()}, rounds)
+    times = timing.in_turn({name: trainer.run for name, trainer in trainers.items()}, rounds)
     return {name: statistics.median(times[name]) / trainer.steps for name, trainer in trainers.items()}
 
 
