@@ -92,7 +92,16 @@ class Architecture:
         tile, block, columns, unit : int
             Weights (a multiple of four), examples, and about how many columns of a layer's outputs, and entries of dW,
             in one piece; a layer of more than an eighth of those has at least two pieces, for two threads.
+
+        Raises
+        ------
+        ValueError
+            If a piece is not a positive integer, or a tile not a multiple of four.
         """
+        for name, piece in {"tile": tile, "block": block, "columns": columns, "unit": unit}.items():
+            integer(name, 1 if piece is None else piece, least=1)
+        if tile % noise.BLOCK_OF_NORMALS != 0:  # two tiles would draw the same noise
+            raise ValueError(f"tile={tile} must be a multiple of {noise.BLOCK_OF_NORMALS}, the normals of one counter")
         large = self.size * rows >= LARGE
         block = block or (BLOCK if large else rows)
         columns = columns or (min(COLUMNS, -(-max(self.widths[1:]) // 2)) if large else max(self.widths))

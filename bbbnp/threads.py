@@ -2,7 +2,8 @@
 
 Small networks must not pay for threads, so the serial build runs them. Numba's workqueue layer aborts when two threads
 enter parallel code at once, hence the lock; GNU OpenMP aborts a forked child that does, so a child gets the serial
-build. Both builds come from one source with the same pieces: which one runs does not change the bits.
+build. Both builds come from one source with the same pieces, and both have BLAS on one thread, since on several it adds
+in another order: neither which one runs nor how many threads BLAS has changes the bits.
 """
 
 import contextlib
@@ -11,16 +12,19 @@ import threading
 
 import numba
 import scipy.linalg.cython_blas  # noqa: F401  (the BLAS behind products in kernels: loaded here, to be limited)
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
+from bbbnp import _check
 from bbbnp.architecture import LARGE
 from bbbnp.kernels import hotloop, predictive
 
+LIBRARIES = ThreadpoolController()  # to look for them again at every call would cost a small network milliseconds
 _state = {"lock": threading.Lock(), "forked": False, "blas": threading.Lock(), "limited": 0, "limits": None}
 
 
 def _after_fork():
-    _state.update(lock=threading.Lock(), forked=True, blas=threading.Lock())
+    # BLAS has all its threads again in a child, and those who limited it in other threads are not there
+    _state.update(lock=threading.Lock(), forked=True, blas=threading.Lock(), limited=0, limits=None)
 
 
 if hasattr(os, "register_at_fork"):
@@ -36,7 +40,7 @@ def one_blas_thread():
     """
     with _state["blas"]:
         if _state["limited"] == 0:
-            _state["limits"] = threadpool_limits(1, user_api="blas")
+            _state["limits"] = LIBRARIES.limit(limits=1, user_api="blas")
         _state["limited"] += 1
     try:
         yield
@@ -51,9 +55,10 @@ def _run(serial, parallel, arguments, large, threads):
     """Call the build that suits: `threads` if given, otherwise Numba's number for large work and one for small."""
     if threads is None:
         threads = numba.get_num_threads() if large else 1
-    if threads == 1 or _state["forked"] or numba.config.DISABLE_JIT:
-        return serial(*arguments)
-    with _state["lock"]:
+    if _check.integer("threads", threads, least=1) == 1 or _state["forked"] or numba.config.DISABLE_JIT:
+        with one_blas_thread():
+            return serial(*arguments)
+    with _state["lock"], one_blas_thread():
         before = numba.get_num_threads()
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
         try:
@@ -82,8 +87,7 @@ def train(*arguments, threads=None):
 
 
 def predict_draws(samples, parameters, network, x, noisy, ws, *, threads=None):
-    """`predictive._predict_draws` by the build that suits the work; large work has BLAS on one thread meanwhile."""
-    large = ws.w.size * len(x) >= LARGE
-    with one_blas_thread() if large else contextlib.nullcontext():
-        _run(predictive.predict_draws_serial, predictive.predict_draws_parallel,
-             (samples, parameters, network, x, noisy, ws), large, threads)
+    """`predictive._predict_draws` by the build that suits the work."""
+    arguments = samples, parameters, network, x, noisy, ws
+    _run(predictive.predict_draws_serial, predictive.predict_draws_parallel, arguments, ws.w.size * len(x) >= LARGE,
+         threads)

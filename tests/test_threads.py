@@ -1,41 +1,74 @@
 """Threads: the right build for the work, callers that thread or fork, and settings put back."""
 
+import os
 import subprocess
 import sys
-import threading
 
 import numba
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from bbbnp import BayesRegressor, threads
+from bbbnp import BayesRegressor, GaussianPrior, threads
 from bbbnp.architecture import Architecture
 from bbbnp.kernels import hotloop
 from bbbnp.kernels.draw import DROPOUT, WEIGHTS, Draw
 from bbbnp.kernels.elbo import Parameters
+from bbbnp.objective import Objective
+from bbbnp.prediction import sample_outputs
+from bbbnp.study import free_energy_gradient
 
 COMPILED = pytest.mark.skipif(
     numba.config.NUMBA_NUM_THREADS < 2 or numba.config.DISABLE_JIT, reason="needs two threads and the compiler")
 
-FORK = """
-import multiprocessing
+TOGETHER = """
+import multiprocessing, sys, threading
 import numpy as np
-from bbbnp import BayesRegressor
+from threadpoolctl import threadpool_info, threadpool_limits
+from bbbnp import BayesRegressor, threads
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(40, 2))
 
 
-def fit(threads):
-    return BayesRegressor(hidden=(3,), epochs=3, threads=threads).fit(X, X[:, 0]).mu_
+def fit(number):
+    return BayesRegressor(hidden=(3,), epochs=30, batch_size=5, threads=number).fit(X, X[:, 0]).mu_
+
+
+def blas_while_it_trains():
+    seen, build = [], threads.hotloop.train_serial
+
+    def spy(*arguments):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return build(*arguments)
+
+    threads.hotloop.train_serial = spy
+    threadpool_limits(2, user_api="blas")  # what a forked child may begin with, whatever its parent had
+    fit(1)
+    return set(seen)
+
+
+def in_threads():
+    found = []
+    callers = [threading.Thread(target=lambda: found.append(fit(2))) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    return found
+
+
+def in_children():
+    with threads.one_blas_thread():  # as another thread's training has it while this one forks
+        pool = multiprocessing.get_context("fork").Pool(2)
+    with pool:
+        assert set(pool.apply(blas_while_it_trains)) == {1}
+        return pool.map(fit, [2, 2, 2, 2])
 
 
 if __name__ == "__main__":
-    parent = fit(2)
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        children = pool.map(fit, [2, 2])
-    print(all(np.array_equal(parent, child) for child in children))
+    alone, found = fit(2), {"threads": in_threads, "children": in_children}[sys.argv[1]]()
+    print(len(found), all(np.array_equal(alone, other) for other in [fit(1), *found]))
 """
 
 
@@ -85,6 +118,30 @@ def test_blas_has_one_thread_until_the_last_of_several_callers_is_done():
         assert blas_threads() == before
 
 
+def test_every_build_has_blas_on_one_thread():
+    seen = []
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        threads._run(lambda: seen.extend(blas_threads()), None, (), False, 1)
+        assert set(seen) == {1} and blas_threads() == before
+
+
+@COMPILED
+def test_bits_do_not_depend_on_the_threads_of_blas():
+    architecture, rng = Architecture((784, 400, 10)), np.random.default_rng(0)
+    mu, y = architecture.initial_mu(0, np.float32), rng.integers(10, size=12)
+    x = rng.standard_normal((12, 784), dtype=np.float32)
+    found = []
+    for number in (1, 2):
+        with threadpool_limits(number, user_api="blas"):
+            outputs = sample_outputs(architecture, mu, mu - 3, x, draws=2)
+            gradient = free_energy_gradient(
+                architecture, mu, mu - 3, x, y, objective=Objective(GaussianPrior(), "categorical"))
+            found.append((outputs, gradient.dmu, gradient.drho))
+    for one, two in zip(*found):
+        np.testing.assert_array_equal(one, two)
+
+
 def test_training_limits_blas_and_lifts_it_after_an_error(small, monkeypatch):
     seen = []
 
@@ -101,26 +158,19 @@ def test_training_limits_blas_and_lifts_it_after_an_error(small, monkeypatch):
 
 
 @COMPILED
-def test_a_forked_child_trains_to_the_same_bits():
-    done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], capture_output=True,
-                          text=True, timeout=300, check=False)
-    assert done.stdout.strip() == "True", done.stderr
+@pytest.mark.parametrize("layer", ["default", "workqueue"])
+@pytest.mark.parametrize("callers", ["threads", "children"])
+def test_callers_in_threads_and_forked_children_get_the_bits_of_one(callers, layer):
+    done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", TOGETHER, callers],
+                          env={**os.environ, "NUMBA_THREADING_LAYER": layer}, capture_output=True, text=True,
+                          timeout=300, check=False)
+    assert done.stdout.strip() == "4 True", done.stderr
 
 
-@COMPILED
-def test_callers_in_several_threads_get_the_bits_of_one(small):
-    def fit(seed):
-        models[seed] = BayesRegressor(hidden=(3,), epochs=4, batch_size=5, threads=2, seed=seed).fit(small.X, small.y)
-
-    models, callers = {}, [threading.Thread(target=fit, args=(seed,)) for seed in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    for seed, model in models.items():
-        alone = BayesRegressor(hidden=(3,), epochs=4, batch_size=5, threads=1, seed=seed).fit(small.X, small.y)
-        np.testing.assert_array_equal(model.mu_, alone.mu_)
-    assert len(models) == 4
+@pytest.mark.parametrize("number", [0, 1.5, "2", True])
+def test_a_number_of_threads_that_cannot_be_is_named(number, small):
+    with pytest.raises(ValueError, match=f"threads={number!r} must be an integer"):
+        BayesRegressor(hidden=(3,), epochs=1, threads=number).fit(small.X, small.y)
 
 
 @COMPILED

@@ -32,10 +32,10 @@ def _sources_hash(folder):
 def _cache_folder(folder):
     """First writable place for compiled code of these very sources, or None where nothing is writable."""
     bases = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
-    bases += [folder / "__pycache__", Path.home() / ".cache" / "bbbnp"]
+    bases += [folder / "__pycache__", Path("~/.cache/bbbnp")]
     for base in bases:
-        path = base / f"compiled-{_sources_hash(folder)}"
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: who has no home
+            path = base.expanduser() / f"compiled-{_sources_hash(folder)}"
             path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=path).close()
             return str(path)

@@ -79,7 +79,15 @@ def test_the_cache_goes_to_the_first_place_that_can_be_written(tmp_path, monkeyp
     assert Path(_jit._cache_folder(tmp_path)).parent == tmp_path / "__pycache__"
     shutil.rmtree(tmp_path / "__pycache__")
     (tmp_path / "__pycache__").write_text("another")
-    monkeypatch.setattr(Path, "home", lambda: tmp_path / "blocked")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Path(_jit._cache_folder(tmp_path)).parent == tmp_path / ".cache" / "bbbnp"
+    monkeypatch.setenv("HOME", str(tmp_path / "blocked"))
+    assert _jit._cache_folder(tmp_path) is None
+
+    def homeless(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
     assert _jit._cache_folder(tmp_path) is None
 
 
