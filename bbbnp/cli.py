@@ -1,5 +1,4 @@
-"""The command line: ``bbbnp regression``, ``mnist``, ``prune``, ``bandit``, ``gradcheck``, ``bench``, ``variance``,
-``data`` and ``report``.
+"""The command line, ``bbbnp``: its commands are those of `COMMANDS`.
 
 Exit codes: 0 done, 1 failed, 2 wrong use; an error is one line.
 """
@@ -143,6 +142,8 @@ def _bench(options):
     if options.rounds < 1:
         raise ValueError(f"rounds={options.rounds} must be at least 1")
     if options.json:
+        if options.json.suffix == ".png" or options.json.is_dir():
+            raise ValueError(f"--json {options.json} must name a file for the numbers, beside which the .png goes")
         results.writable_folder(options.json.parent)
     begun = time.perf_counter()
     module, settings = (story, {}) if options.story else (bench, {"peers": options.peers})

@@ -115,10 +115,10 @@ def pruning(records, path=None):
             if of[0]["hidden"] == paper.TABLE_2_UNITS:
                 axes.plot([100 * (1 - part) for part in paper.TABLE_2], list(paper.TABLE_2.values()), "x",
                           color=ORANGE, markersize=8, mew=2, label="paper")
-            axes.set(xscale="log", yscale="log", ylim=(1, 100))
+            axes.set(xscale="log", yscale="log", ylim=(1, 10))
             axes.set_title(textwrap.fill(network.replace(" epochs", "\u00a0epochs"), 30), fontsize="small")
             axes.set_xticks((1, 5, 25, 100), ("1", "5", "25", "100"))
-            axes.set_yticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
+            axes.set_yticks((1, 2, 5, 10), ("1", "2", "5", "10"))
             axes.minorticks_off()
         panels[0].invert_xaxis()
         drawn.supxlabel("% of the weights left", fontsize="medium")

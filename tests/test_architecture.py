@@ -116,3 +116,11 @@ def test_room_for_a_second_product_is_there_only_when_asked_for():
     assert (dropped.spread.size, dropped.second_inputs.size, dropped.slopes) == (0, 4 * 8, None)
     for name, size in (("spread", 32), ("second_inputs", 4 * 8), ("slopes", 4 * 7)):
         assert getattr(second, name).shape == (size,) and getattr(second, name).dtype == np.float32
+
+
+@pytest.mark.parametrize("pieces, message", [
+    ({"tile": 6}, "tile=6 must be a multiple of 4"), ({"tile": 0}, "tile=0 must be an integer of at least 1"),
+    ({"unit": 0}, "unit=0"), ({"block": 0}, "block=0"), ({"columns": -1}, "columns=-1")], ids=str)
+def test_pieces_that_cannot_be_are_named(pieces, message):
+    with pytest.raises(ValueError, match=message):
+        Architecture((3, 5, 2)).workspace(4, np.float32, **pieces)

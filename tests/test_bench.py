@@ -39,7 +39,8 @@ def plain(widths, batch, x, y, prior):
 
 
 @contextlib.contextmanager
-def in_this_process(peer, network, prior):
+def in_this_process(peer, network, prior, threads):
+    assert threads == (1 if network in timing.SMALL else numba.config.NUMBA_NUM_THREADS)
     run, version = peers.PEERS[peer](*peers.problem(network), prior)
     yield version, run
 
@@ -51,7 +52,7 @@ def result(monkeypatch):
     monkeypatch.setattr(bench, "noise_record", lambda rounds: {"ns": 1.0, "numpy_ns": 8.0, "ratio_spread": [7, 9]})
     monkeypatch.setattr(peers, "CASES", (("1-2-1", "mixture"), (str(HIDDEN[0]), "gaussian")))
     monkeypatch.setattr(peers, "PEERS", {"torch": plain, "jax": plain})
-    monkeypatch.setattr(peers, "training", in_this_process)
+    monkeypatch.setattr(peers, "process_of", in_this_process)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: types.SimpleNamespace(returncode=0))
     return bench.run(rounds=ROUNDS, peers=True)
 
@@ -116,22 +117,64 @@ def test_a_peer_that_is_not_installed_is_left_out(monkeypatch):
     assert not list(peers.records(ROUNDS))
 
 
-def test_a_peer_trains_in_a_process_of_its_own_as_many_steps_as_it_is_told(monkeypatch, tmp_path):
-    (tmp_path / "fake.py").write_text(
-        "import sys\nfrom bbbnp.experiments import peers\n"
-        "peers.PEERS['torch'] = lambda *problem: (lambda steps: print(steps, file=sys.stderr), '2.0')\n"
-        "peers.main(*sys.argv[1:])\n")
-    popen, err = subprocess.Popen, open(tmp_path / "steps", "w+")
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **pipes: popen(
-        [command[0], str(tmp_path / "fake.py"), *command[3:]], stderr=err, **pipes))
-    with peers.training("torch", "1-100-1", "mixture") as (version, run):
-        run(3)
-        run(5)
+FAKE = """
+import os, sys, time
+from bbbnp.experiments import peers
+
+def torch(*problem):
+    def run(steps):
+        if steps == 13:
+            raise SystemExit
+        time.sleep(0.1)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        print(steps, cores, file=sys.stderr, flush=True)
+        print(chatter, end="", flush=True)
+    return run, "2.0"
+
+chatter = "hello" if sys.argv[2] == "1-2-1" else ""
+peers.timing.SMALL["1-2-1"] = (1, 2, 1), 4, 4
+peers.PEERS["torch"] = torch
+peers.main(*sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def fake(monkeypatch, tmp_path):
+    """The steps, and cores, that a peer in its process has been through."""
+    (tmp_path / "fake.py").write_text(FAKE)
+    popen = subprocess.Popen
+    with open(tmp_path / "steps", "w") as err:
+        monkeypatch.setattr(subprocess, "Popen", lambda command, **options: popen(
+            [command[0], str(tmp_path / "fake.py"), *command[3:]], stderr=err, **options))
+        yield lambda: (tmp_path / "steps").read_text().split()
+
+
+def test_a_peer_has_taken_the_steps_when_its_process_answers(fake):
+    with peers.process_of("torch", "1-100-1", "mixture", 1) as (version, run):
         assert version == "2.0"
-    with err, pytest.raises(RuntimeError, match="peers torch no-network mixture ended"):
-        with peers.training("torch", "no-network", "mixture"):
+        run(3)
+        assert fake() == ["3", "1"]
+        run(5)
+        assert fake() == ["3", "1", "5", "1"]
+        with pytest.raises(ChildProcessError, match="peers torch 1-100-1 mixture 1 said '' in place of '13 steps'"):
+            run(13)
+        with pytest.raises(ChildProcessError, match="''"):
+            run(1)
+
+
+def test_a_peer_that_says_something_else_is_not_timed(fake):
+    with peers.process_of("torch", "1-2-1", "mixture", 1) as (_, run):
+        with pytest.raises(ChildProcessError, match="said 'hello3 steps' in place of '3 steps'"):
+            run(3)
+    with pytest.raises(ChildProcessError, match="said '' in place of 'version'"):
+        with peers.process_of("torch", "no-network", "mixture", 1):
             pass
-    assert (tmp_path / "steps").read_text().split()[:2] == ["3", "5"]
+
+
+def test_an_interrupted_round_is_not_a_short_one(monkeypatch):
+    monkeypatch.setattr(timing.training, "run", lambda *_, **__: True)
+    with pytest.raises(KeyboardInterrupt):
+        timing.trainer("1-2-1", "mixture").run(1)
 
 
 def test_it_is_shown_drawn_and_reported(result, tmp_path, capsys, monkeypatch):
@@ -143,8 +186,10 @@ def test_it_is_shown_drawn_and_reported(result, tmp_path, capsys, monkeypatch):
     assert written["settings"] == {"rounds": 2, "peers": False} and written["machine"]
     text = report.speed(tmp_path / "new")
     assert f"| 784-{HIDDEN[0]}-{HIDDEN[0]}-10, mixture prior |" in text
-    assert "| 1-2-1 | 1000.0 | 1000 (1.0) | 1000 (1.0) |" in text
+    assert "| 1-2-1 | 1000.0 | 1000 (1.0: 1.0 .. 1.0) | 1000 (1.0: 1.0 .. 1.0) |" in text
     assert main(["bench", "--rounds", "0"]) == 2
+    for wrong in ("bench.png", "new"):
+        assert main(["bench", "--json", str(tmp_path / wrong)]) == 2
     without = {**result, "peers": []}
     plots.bench(without)
     assert "torch" not in bench.table(without)
@@ -206,7 +251,7 @@ def test_the_story_tells_five_versions_each_with_its_gain(monkeypatch, capsys, t
 
 
 def test_peers_get_the_same_problem(monkeypatch):
-    for network, widths in (("1-2-1", (1, 2, 1)), ("3", (5, 3, 3, 10))):
+    for network, widths in (("1-2-1", (1, 2, 1)), ("3", (5, 3, 3, CLASSES))):
         monkeypatch.setattr(timing, "INPUTS", 5)
         got, batch, x, y = peers.problem(network)
         mu, rho = peers.initial(got)

@@ -143,6 +143,10 @@ def test_readme_says_what_the_result_files_say(tmp_path, capsys):
     assert run("report", "--check", "--readme", copy, "--results", ROOT / "pictures") == 1
     assert run("report", "--readme", copy, "--results", ROOT / "pictures") == 0
     assert run("report", "--check", "--readme", copy, "--results", ROOT / "pictures") == 0
+    before = copy.read_text()
+    for missing in (tmp_path, tmp_path / "typo"):
+        assert run("report", "--readme", copy, "--results", missing) == 2 and copy.read_text() == before
+        assert "whose results are not there" in capsys.readouterr().err
     copy.write_text("no marks")
     assert run("report", "--readme", copy, "--results", ROOT / "pictures") == 2
     assert "marks" in capsys.readouterr().err

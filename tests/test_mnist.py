@@ -112,10 +112,12 @@ def test_a_folder_with_a_run_is_not_written_over_and_one_without_is_not_resumed(
 
 @pytest.mark.parametrize("changed, message", [
     ({"epochs": 0}, "epochs=0 must be an integer of at least 1"), ({"learning_rate": -1.0}, "learning_rate=-1.0 must"),
-    ({"sigma2": 0.0}, "sigma2=0.0 must"), ({"hidden": 0}, "hidden=0 must")], ids=str)
+    ({"sigma2": 0.0}, "sigma2=0.0 must"), ({"hidden": 0}, "hidden=0 must"),
+    ({"threads": 0}, "threads=0 must")], ids=str)
 def test_settings_that_cannot_be_leave_no_run_behind(changed, message, tmp_path, settings):
+    own = {name: value for name, value in changed.items() if name != "threads"}
     with pytest.raises(ValueError, match=message):
-        mnist.run(tmp_path / "run", settings() | changed, progress=False)
+        mnist.run(tmp_path / "run", settings() | own, threads=changed.get("threads"), progress=False)
     assert not (tmp_path / "run").exists()
 
 

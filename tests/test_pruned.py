@@ -110,4 +110,11 @@ def test_the_command_writes_tables_and_figures_and_saves_networks(runs, tmp_path
     (tmp_path / "twin").symlink_to(runs[0] / "mixture")  # of a name and seed that is in the table
     assert cli.main(["prune", folders[0], str(tmp_path / "twin"), "--draws", "2", "--out", str(tmp_path)]) == 2
     assert "share their rows" in capsys.readouterr().err
+    half = tmp_path / "half"
+    half.mkdir()
+    (half / "model.npz").write_bytes((runs[0] / "mixture/model.npz").read_bytes())
+    (half / "settings.json").write_text(json.dumps(mnist.settings_of("mixture", hidden=6, epochs=80)))
+    assert cli.main(["prune", str(half), "--draws", "2", "--out", str(tmp_path)]) == 2
+    assert "has done 8 of its 80 epochs" in capsys.readouterr().err
+    assert json.loads((tmp_path / "mnist_table2.json").read_text()) == records
     assert cli.main(["prune", str(tmp_path)]) == 1 and "holds no trained run" in capsys.readouterr().err

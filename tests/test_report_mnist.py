@@ -75,6 +75,11 @@ def test_the_finals_name_what_their_candidates_differ_in(contest, tmp_path):
     assert "| recipe | prior | rho from | noise in | draws | epochs | mean network | averaged draws | NLL |" in text
     assert "| first | pi 0.5, sigma1 1, sigma2 0.0025 | -5 | weights | 1 | 7 | 1.20 | 1.20 | 1.2000 |" in text
     assert "The runs of every row and the last took 90 minutes in all" in text and "not the posterior" not in text
+    other = {**contest["result"], "test_error_mean_network": 1.5, "test_error_averaged": 1.6}
+    for records, words in (([contest["result"]], False), ([contest["result"], other], True)):
+        (tmp_path / "mnist_table1.json").write_text(json.dumps(records))
+        assert ("the same network, trained by kernels of another day, which round otherwise: 1.50 % and 1.60 %"
+                in report_mnist.finals(tmp_path)) == words
 
 
 @pytest.mark.parametrize("by_size, verdict", [

@@ -161,11 +161,11 @@ def test_the_comment_is_of_means_and_of_each_width_alone(uncertainty_result):
     assert "One seed a method settles nothing" in text and "better than the best baseline in error" in text
     result["records"].append({**result["records"][2], "error": 2.2})  # errors of 0.1, and of 0.5 and then 0.04 beside
     assert "not told apart from the best baseline in error (mixture 2.10 %, sgd 2.50 %)" in uncertainty.comment(result)
-    result["records"][0]["error"], result["records"][1]["error"] = 2.31, 2.39  # 2.3 standard errors, and then 1.6
-    assert "better than the best baseline in error (mixture 2.10 %, sgd 2.35 %)" in uncertainty.comment(result)
+    result["records"][0]["error"], result["records"][1]["error"] = 2.60, 2.68  # 5.0 standard errors, and then 4.1
+    assert "better than the best baseline in error (mixture 2.10 %, sgd 2.64 %)" in uncertainty.comment(result)
     assert "settles" not in uncertainty.comment(result).splitlines()[0]
-    result["records"][0]["error"], result["records"][1]["error"] = 2.23, 2.31
-    assert "not told apart from the best baseline in error (mixture 2.10 %, sgd 2.27 %)" in uncertainty.comment(result)
+    result["records"][0]["error"], result["records"][1]["error"] = 2.50, 2.58
+    assert "not told apart from the best baseline in error (mixture 2.10 %, sgd 2.54 %)" in uncertainty.comment(result)
     del result["records"][-1]
     result["records"][0]["error"], result["records"][1]["error"] = 2.0, 3.0
     assert "(sgd 2, mixture 1)" in first and "worse than the best baseline in nothing" in first
@@ -221,6 +221,8 @@ def test_run_folders_are_assessed_written_and_drawn(tiny_mnist, tmp_path, capsys
         assert (tmp_path / "new" / f"mnist_{name}.png").read_bytes().startswith(b"\x89PNG")
     text = capsys.readouterr().out
     assert uncertainty.POINT_NOTE in text and "3 units a layer" in text
+    with pytest.raises(ValueError, match="hold the same network: leave one out"):
+        uncertainty.run([folders[0], folders[1], folders[0]])
 
 
 def test_a_folder_without_a_run_is_an_error_before_anything_is_read(tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ DEFAULTS = {
     "method": "mixture", "hidden": 400, "epochs": 100, "learning_rate": 1e-3, "draws": 1, "pi": 0.5, "sigma1": 1.0,
     "sigma2": float(np.exp(-6)), "optimizer": "adam", "schedule": "cosine", "minibatch_weights": "geometric",
     "temperature": 1.0, "weight_noise": "weights", "input_dropout": 0.0, "rho_init": -5.0, "seed": 0, "held_out": False}
+DROPOUT = 0.2, 0.5  # chances of inputs and hidden units, of the method of that name
 BATCH, TRAINED_ON, WATCHED_DRAWS, REPORTED_DRAWS = 128, 50_000, 5, 50
 LOOKS = 50  # at most this many at the watched data in a run, each with a checkpoint
 
@@ -59,7 +60,7 @@ def network(settings, **more):
     params = {name: settings[name] for name in shared} | {
         "hidden": (settings["hidden"],) * 2, "standardize": False, "batch_size": BATCH, "progress": False, **more}
     if settings["method"] in ("sgd", "dropout"):
-        return BayesClassifier(posterior={"sgd": "point"}.get(settings["method"], "dropout"), **params)
+        return BayesClassifier(posterior={"sgd": "point"}.get(settings["method"], "dropout"), dropout=DROPOUT, **params)
     if settings["input_dropout"] != 0:
         params |= {"posterior": "diagonal_dropout", "dropout": (settings["input_dropout"], 0.0)}
     prior = (GaussianPrior(settings["sigma1"]) if settings["method"] == "gaussian"
@@ -97,7 +98,7 @@ def scores(models, x, y, *, draws):
             "ece": metrics.ece(averaged, labels)}
 
 
-def _open(folder, settings, resume):
+def _open(folder, settings, resume, threads):
     """The settings, the model and the log of a new or resumed run; nothing is written yet."""
     path, checkpoint, log = (folder / name for name in ("settings.json", "model.npz", "log.jsonl"))
     if path.exists() and not resume:
@@ -106,7 +107,7 @@ def _open(folder, settings, resume):
         raise ValueError(f"{folder} holds no run to resume: leave --resume out, or name the folder of the run")
     settings = read_settings(folder) if resume else settings
     model = bbbnp.load(checkpoint) if checkpoint.exists() else network(settings)
-    model._checked()
+    model.set_params(threads=threads)._checked()
     epoch = model.state_.epoch if checkpoint.exists() else 0
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     return settings, model, [line for line in lines if line["epoch"] <= epoch]
@@ -140,8 +141,7 @@ def run(folder, settings=None, *, resume=False, data_dir=None, threads=None, pro
         As the loaders, the files and training.
     """
     folder = Path(folder)
-    settings, model, lines = _open(folder, settings, resume)
-    model.set_params(threads=threads)
+    settings, model, lines = _open(folder, settings, resume, threads)
     x, y, watched_x, watched_y = load_split(settings["held_out"], data_dir)
     results.writable_folder(folder)
     results.write_text(folder / "settings.json", json.dumps(settings, indent=1) + "\n")

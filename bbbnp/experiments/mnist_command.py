@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from bbbnp import _check
 from bbbnp.estimator import OPTIMIZERS, SCHEDULES
 from bbbnp.experiments import mnist, mnist_finals, mnist_grid, mnist_table, pruned, results
 from bbbnp.objective import MINIBATCH_WEIGHTS, PLACEMENTS
@@ -92,7 +93,7 @@ def run_mnist(options):
     elif options.moonshot:
         return _contest("moonshot", options.moonshot, options)
     elif options.collect:
-        _collect(options.collect, options.search, results.writable_folder(options.out))
+        _collect(options.collect, options.search, options.out)
     else:
         return _one(options)
     return 0
@@ -105,6 +106,9 @@ def _all_read(options):
             if getattr(options, task) and name not in read and getattr(options, name) is not None:
                 takes = ", ".join(f"--{setting}" for setting in read) or "no setting"
                 raise ValueError(f"--{task} takes {takes}: leave --{name.replace('_', '-')} out")
+    for name in ("budget", "jobs"):
+        if getattr(options, name) is not None:
+            _check.integer(name, getattr(options, name), least=1)
     if options.reuse and not (options.finals or options.moonshot):
         raise ValueError("--reuse is for --finals and --moonshot: leave it out")
     method = options.method or mnist.DEFAULTS["method"]
@@ -155,6 +159,9 @@ def _contest(name, folder, options):
 def _collect(folder, search, out):
     """Write Table 1, and draw Figure 2, from the finished runs."""
     from bbbnp import plots_paper
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not there: name the folder of the runs")
+    results.writable_folder(out)
     chosen = {**(results.read(out, "mnist_search") or {}), **mnist_table.searches(search)}
     records = mnist_table.collect(
         folder, chosen, results.read(out, "mnist_table1") or (), results.read(out, "mnist_finals"))

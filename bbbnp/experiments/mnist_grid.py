@@ -87,7 +87,7 @@ def run(folder, method, *, hidden=400, budget=None, seed=0, jobs=2, data_dir=Non
     """
     budget = budget or BUDGETS[method]
     path = results.writable_folder(folder) / f"{method}_{hidden}_{seed}_{budget}.jsonl"
-    done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    done = _trials(path)
     points = grid(method)
     for rung, (size, passes) in enumerate(rungs(len(points), budget)):
         points = points[:size]
@@ -96,22 +96,33 @@ def run(folder, method, *, hidden=400, budget=None, seed=0, jobs=2, data_dir=Non
         tasks = [(method, hidden, seed, point, passes, data_dir) for point in missing]
         for number, scores in pool.each(trial, tasks, jobs=jobs, progress=progress, desc=f"{method}, rung {rung}"):
             ranked.append({"rung": rung, "point": missing[number], "passes": passes, **scores})
-            with open(path, "a") as file:
-                file.write(json.dumps(ranked[-1]) + "\n")
+            done.append(ranked[-1])
+            results.write_text(path, "".join(json.dumps(trial) + "\n" for trial in done))
         ranked.sort(key=lambda t: (t["error_mean_network"], t["nll"], points.index(t["point"])))
         points = [t["point"] for t in ranked]
     return ranked
 
 
+def _trials(path):
+    """The trials in a file, which is written whole; none where there is no file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
 def summary(folder, method, hidden=400, seed=0, budget=None):
-    """What a finished search cost and found: number of trials, CPU seconds, the best of the last rung."""
+    """What a finished search cost and found: number of trials, CPU seconds, the best of the last rung.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, or it has not come to its end.
+    """
     budget = budget or BUDGETS[method]
     path = Path(folder) / f"{method}_{hidden}_{seed}_{budget}.jsonl"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is not there: search first, with bbbnp mnist --grid {folder} "
+    trials, sizes = _trials(path), rungs(len(grid(method)), budget)
+    finalists = [t for t in trials if t["rung"] == len(sizes) - 1]
+    if len(finalists) < sizes[-1][0]:
+        raise FileNotFoundError(f"{path} holds no finished search: search, or go on, with bbbnp mnist --grid {folder} "
                                 f"--method {method}")
-    trials = [json.loads(line) for line in path.read_text().splitlines()]
-    last = max(t["rung"] for t in trials)
-    best = min((t for t in trials if t["rung"] == last), key=lambda t: (t["error_mean_network"], t["nll"]))
+    best = min(finalists, key=lambda t: (t["error_mean_network"], t["nll"]))
     return {"trials": len(trials), "settings": sum(t["rung"] == 0 for t in trials), "budget_passes": budget,
             "cpu_s": round(sum(t["cpu_s"] for t in trials)), "best": best}

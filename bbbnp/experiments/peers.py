@@ -3,15 +3,18 @@
 One draw of the weights a minibatch, sampled KL, summed cross-entropy (or Gaussian noise of deviation one), Adam, and
 the loss's value read after each round, not after each step, which is to the peer's advantage.
 
-Each trains in a process of its own, ``python -m bbbnp.experiments.peers torch 400 mixture``, which takes as many steps
-as a line of its input says, and answers with a line: so it is timed in turn with ours, and by the same clock.
+Each trains in a process of its own, ``python -m bbbnp.experiments.peers torch 400 mixture 2``, which has as many cores
+as ours has threads, takes as many steps as a line of its input says, and answers with that line: so it is timed in turn
+with ours, and by the same clock.
 """
 
 import contextlib
+import os
 import statistics
 import subprocess
 import sys
 
+import numba
 import numpy as np
 
 from bbbnp.experiments import timing
@@ -125,58 +128,65 @@ def jax(widths, batch, x, y, prior):
 
 
 PEERS = {"torch": torch, "jax": jax}
+NEEDED = {"torch": "torch", "jax": "jax, optax"}
 
 
 @contextlib.contextmanager
-def training(peer, network, prior):
+def process_of(peer, network, prior, threads):
     """A peer under training in a process of its own: its version, and a function of a number of steps.
 
     Raises
     ------
-    RuntimeError
-        If the process ends, with what it had to say above.
+    ChildProcessError
+        If the process ends, or says anything but what it was asked for.
     """
-    command = [sys.executable, "-m", "bbbnp.experiments.peers", peer, network, prior]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        def answer():
-            line = process.stdout.readline()
-            if not line:
-                raise RuntimeError(f"{' '.join(command[1:])} ended")
-            return line.strip()
+    command = [sys.executable, "-m", "bbbnp.experiments.peers", peer, network, prior, str(threads)]
 
-        def run(steps):
-            print(steps, file=process.stdin, flush=True)
-            answer()
+    def answer(expected):
+        line = process.stdout.readline().strip()
+        if not line.startswith(expected):
+            raise ChildProcessError(f"{' '.join(command[1:])} said {line!r} in place of {expected!r}")
+        return line.removeprefix(expected).strip()
 
-        yield answer(), run
+    def run(steps):
+        with contextlib.suppress(BrokenPipeError):  # it has no answer then
+            os.write(process.stdin.fileno(), f"{steps}\n".encode())
+        answer(f"{steps} steps")
+
+    # Ctrl-C is ours: a peer ends with its input
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          start_new_session=True) as process:
+        yield answer("version"), run
 
 
 def records(rounds):
     """Cost of a step of each peer that is installed, in turn with ours, and our part of it."""
-    installed = [peer for peer in PEERS if subprocess.run(
-        [sys.executable, "-c", f"import {peer}"], capture_output=True, check=False).returncode == 0]
+    installed = [peer for peer, modules in NEEDED.items() if subprocess.run(
+        [sys.executable, "-c", f"import {modules}"], capture_output=True, check=False).returncode == 0]
     for network, prior in CASES if installed else ():
-        ours = timing.trainer(network, prior)
-        with contextlib.ExitStack() as processes:
-            theirs = {peer: processes.enter_context(training(peer, network, prior)) for peer in installed}
-            times = timing.in_turn({"ours": ours.run} | {peer: run for peer, (_, run) in theirs.items()}, rounds)
         small = network in timing.SMALL
+        ours, threads = timing.trainer(network, prior), 1 if small else numba.config.NUMBA_NUM_THREADS
+        with contextlib.ExitStack() as processes:
+            theirs = {peer: processes.enter_context(process_of(peer, network, prior, threads)) for peer in installed}
+            times = timing.in_turn({"ours": ours.run} | {peer: run for peer, (_, run) in theirs.items()}, rounds)
         case = {"network": network} if small else {"hidden": int(network)}
         unit, scale = ("us_per_step", 1e6) if small else ("ns_per_weight", 1e9 / ours.size)
         for peer, (version, _) in theirs.items():
             ratio = [a / ours.steps / b for a, b in zip(times["ours"], times[peer])]
             yield {"peer": peer, **case, "prior": prior, unit: statistics.median(times[peer]) * scale,
                    "version": version, "spread": timing.spread([t * scale for t in times[peer]]),
-                   "ratio": statistics.median(ratio), "ratio_spread": timing.spread(ratio)}
+                   "ratio": statistics.median(ratio), "ratio_spread": [min(ratio), max(ratio)]}
 
 
-def main(peer, network, prior):
+def main(peer, network, prior, threads):
     """The process of a peer: its version, and then as many steps as each line of the input says."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(threads)])
     run, version = PEERS[peer](*problem(network), prior)
-    print(version, flush=True)
+    print("version", version, flush=True)
     for line in sys.stdin:
         run(int(line))
-        print(flush=True)
+        print(line.strip(), "steps", flush=True)
 
 
 if __name__ == "__main__":

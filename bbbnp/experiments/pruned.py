@@ -94,7 +94,10 @@ def run(folders, *, earlier=None, data_dir=None, draws=DRAWS, progress=None):
             raise ValueError(f"draws={draws}, but the table that is there averages {r['draws']}: take as many, or "
                              "begin a table in another folder")
     for folder in folders:  # before the work
-        settings, _ = mnist.load_run(folder)
+        settings, model = mnist.load_run(folder)
+        if model.state_.epoch < settings["epochs"]:
+            raise ValueError(f"{folder} has done {model.state_.epoch} of its {settings['epochs']} epochs: go on with "
+                             f"bbbnp mnist --run {folder} --resume")
         row = named(settings), settings["seed"]
         if settings["method"] in ("gaussian", "mixture") and row in folder_of:
             raise ValueError(f"{folder_of[row]} and {folder} are both {row[0]}, seed {row[1]}: they would share their "

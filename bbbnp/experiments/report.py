@@ -65,7 +65,10 @@ def speed(results):
     peers = {(r.get("hidden", r.get("network")), r["prior"], r["peer"]): r for r in result["peers"]}
 
     def cost(key, unit):
-        return f"{peers[key][unit]:.0f} ({1 / peers[key]['ratio']:.1f})" if key in peers else "not timed"
+        if key not in peers:
+            return "not timed"
+        times, (least, most) = 1 / peers[key]["ratio"], peers[key]["ratio_spread"]
+        return f"{peers[key][unit]:.0f} ({times:.1f}: {1 / most:.1f} .. {1 / least:.1f})"
 
     text = ["| training step, batch 128 | ns a weight | products alone | ratio (rounds from .. to) | JAX | PyTorch |",
             "|---|---|---|---|---|---|"]
@@ -80,7 +83,7 @@ def speed(results):
              for r in result["small"]]
     n, cold, widths = result["noise"], result["cold"], [r["ns_per_weight"] for r in result["widths"]]
     best = [r["ns_spread"][0] for r in result["widths"]]
-    text += ["", "In brackets: how many times our step fits into theirs. Medians of "
+    text += ["", "In brackets: how many times our step fits into theirs, and the range of the rounds. Medians of "
              f"{result['settings']['rounds']} rounds in turn on {result['machine']}, {steps[0]['threads']} threads, "
              f"with the free energy's value in every step ([all numbers](pictures/bench.json)). From H = "
              f"{result['widths'][0]['hidden']} to {result['widths'][-1]['hidden']} the cost of a weight stays within "
@@ -155,7 +158,7 @@ def run(readme, results, *, check):
     Raises
     ------
     ValueError
-        If a page lacks a mark.
+        If a page lacks a mark, or would lose a part, since its results are not there.
     OSError
         If a file cannot be read or written.
     """
@@ -177,6 +180,8 @@ def _fill(path, check, **parts):
         begin, end = f"<!-- report: {name} -->", f"<!-- end: {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
             raise ValueError(f"{path} must hold the marks {begin} and {end} once each")
+        if not part and text[text.index(begin) + len(begin):text.index(end)].strip():
+            raise ValueError(f"{path} has a part {name}, whose results are not there: name their folder by --results")
         text = text[:text.index(begin) + len(begin)] + f"\n{part}\n" + text[text.index(end):]
     if not check:
         path.write_text(text)

@@ -43,6 +43,15 @@ def _settings(cells):
     return text
 
 
+def _searches(found):
+    """What the search of each method's grid cost, a sentence."""
+    costs = ", ".join(f"{NAMES[method]}: {r['settings']} settings, {r['budget_passes']} passes, {r['cpu_s']} s, the "
+                      f"last rung of {r['best']['passes']:.0f} passes a setting" for method, r in found.items())
+    return [f"The searches ([all numbers](pictures/mnist_search.json)) had unequal budgets, in passes of one weight "
+            f"draw over the 50,000 images, and seconds of a processor: {costs}. Dropout leaves out an input with "
+            f"chance {mnist.DROPOUT[0]:g}, a hidden unit with {mnist.DROPOUT[1]:g}."] if found else []
+
+
 def table1(results):
     """Table 1 as Markdown, with what it says."""
     records = read(results, "mnist_table1")
@@ -61,6 +70,7 @@ def table1(results):
                     f"{100 * spread(of, 'test_ece')[0]:.2f} |")
     hours = sum(record["wall_time_s"] for record in records) / 3600
     shorter = ", of shorter runs too" if len(cells) < len(every) else ""
+    machines = "; ".join(sorted({record["machine"] for record in records}))
     given = " Where nobody chose them, settings were given." if any(by == "nobody" for *_, by in every) else ""
     text += ["", "Means over seeds, ± the standard error. The paper trained its ordinary networks and dropout by SGD. "
              "All settings were chosen at 400 units, by the error of the mean network on 10,000 of the training "
@@ -68,8 +78,8 @@ def table1(results):
              f"{given} Then networks were trained on all 60,000 images; but for the finals, for as many epochs as "
              "there was time for, fixed before each run (the paper's Figure 2 shows 600). NLL and ECE are those of "
              f"{max(r['draws'] for r in records)} averaged draws; {hours:.1f} hours by the clock, pauses and other "
-             f"work included ([all numbers](pictures/mnist_table1.json){shorter}, {records[0]['machine']}).",
-             "", *_settings(every)]
+             f"work included ([all numbers](pictures/mnist_table1.json){shorter}, {machines}).",
+             "", *_settings(every), "", *_searches(read(results, "mnist_search") or {})]
     return "\n".join(text)
 
 
@@ -114,14 +124,19 @@ def finals(results):
     found = read(results, "mnist_finals")
     if not found:
         return ""
-    s = found["result"]["settings"]
+    s, again = found["result"]["settings"], ""
+    for r in read(results, "mnist_table1") or ():
+        if mnist.completed(r["settings"]) == mnist.completed(s) and r["test_error_averaged"] != found["result"][
+                "test_error_averaged"]:
+            again = (f" Table 1 has the same network, trained by kernels of another day, which round otherwise: "
+                     f"{r['test_error_mean_network']:.2f} % and {r['test_error_averaged']:.2f} %.")
     return "\n".join([
         f"**Finals of the mixture**: {s['hidden']} units, {s['minibatch_weights']} minibatch weights, T = "
         f"{s['temperature']:g}, seed {s['seed']}, validation error in percent. Each row changes in the first what "
         "its name says; those of the search have its settings", "", *_candidates(found["candidates"], {
             "prior": lambda r: prior_text(r["settings"], False), "rho from": lambda r: f"{r['settings']['rho_init']:g}",
             "noise in": lambda r: r["settings"]["weight_noise"], "draws": lambda r: str(r["settings"]["draws"]),
-            "epochs": lambda r: str(r["epochs"])}), "", _result(found, "finals")])
+            "epochs": lambda r: str(r["epochs"])}), "", _result(found, "finals") + again])
 
 
 def moonshot(results):
@@ -164,7 +179,9 @@ def uncertainty(results):
         text.append(f"| {name} | " + " | ".join(
             "none" if None in cell else " ± ".join(
                 form.format(part) for part in mean_error(cell) if part is not None) for cell in cells) + " |")
-    text += ["", *study.comment(result).splitlines(), ""]
+    text += ["", "The best of each family is named. Means over several seeds are told apart where 0 is outside the "
+             "95 % interval of their difference, by Student's t, which is wide for so few.", "",
+             *study.comment(result).splitlines(), ""]
     text += [f"{name} is left out: its files were not there." for name in result["left_out"]]
     return "\n".join([*text, f"{result['note']} ([all numbers](pictures/mnist_uncertainty.json))"])
 

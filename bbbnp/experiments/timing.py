@@ -48,8 +48,9 @@ class Trainer:
             architecture.workspace(batch, np.float32, weight_noise=objective.scratch, **pieces), 0, threads)
 
     def run(self, epochs):
-        """Train so many epochs, of `steps` steps each."""
-        training.run(self.problem, self.state, self.state.epoch + epochs, progress=False)
+        """Train so many epochs, of `steps` steps each; Ctrl-C is a KeyboardInterrupt, not a short time."""
+        if training.run(self.problem, self.state, self.state.epoch + epochs, progress=False):
+            raise KeyboardInterrupt
 
 
 def shape(network):

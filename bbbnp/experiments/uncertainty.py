@@ -155,12 +155,16 @@ def run(folders, *, draws=mnist.REPORTED_DRAWS, data_dir=None, digit=1):
     ------
     FileNotFoundError
         If a folder holds no run.
+    ValueError
+        If two hold runs of the same settings and seed.
     DataError
         If MNIST is missing.
     """
     draws, digit = _check.integer("draws", draws, least=1), _check.integer("digit", digit, least=0, most=9)
-    for folder in folders:
-        mnist.load_run(folder)  # a wrong name is found before the work, not after half of it
+    trained = [mnist.load_run(folder)[0] for folder in folders]  # a wrong name is found before the work, not after half
+    for i, folder in enumerate(folders):
+        if trained[i] in trained[:i]:
+            raise ValueError(f"{folders[trained.index(trained[i])]} and {folder} hold the same network: leave one out")
     images, labels = data.load_mnist("test", data_dir=data_dir)
     outside, left_out = load_outside(data_dir)
     index = int(np.argmax(labels == digit))
@@ -211,8 +215,8 @@ def table(result):
 def comment(result):
     """What the numbers say of Bayes by Backprop beside the baselines, worse or better, width by width.
 
-    Means over several seeds are told apart where they differ by more than two standard errors of the difference; the
-    numbers of one seed as they are.
+    Means over several seeds are told apart where 0 is outside the 95 % interval of their difference, by Student's t:
+    wide where seeds are few; the numbers of one seed as they are.
     """
     text = []
     for hidden in sorted({r["hidden"] for r in result["records"]}):
@@ -228,6 +232,7 @@ def comment(result):
 
 def _comparison(result, groups):
     """In what the best Bayes by Backprop is worse than the best baseline, in what better, in what neither."""
+    from scipy import stats  # not above: it takes a second to import
     found = {"worse than": [], "better than": [], "not told apart from": []}
     for name, form, more, value in columns(result):
         means = {method: results.mean_error(map(value, records)) for method, records in groups.items()
@@ -238,7 +243,9 @@ def _comparison(result, groups):
         if None in best:
             continue
         (ours, our_error), (theirs, their_error) = (means[method] for method in best)
-        noise = 0 if None in (our_error, their_error) else 2 * math.hypot(our_error, their_error)
+        freedom = sum(len(groups[method]) - 1 for method in best)
+        noise = 0 if None in (our_error, their_error) else (
+            float(stats.t.ppf(0.975, freedom)) * math.hypot(our_error, their_error))
         verdict = ("not told apart from" if abs(ours - theirs) <= noise
                    else "better than" if (ours > theirs) == more else "worse than")
         found[verdict].append(f"{name} ({best[0]} {form.format(ours)}, {best[1]} {form.format(theirs)})")
