@@ -25,19 +25,19 @@ from bbbnp.kernels import noise
 HIDDEN, WIDTHS = (400, 800, 1200), (100, 200, 400, 800, 1200, 2400)
 
 
-def step_records(hidden, rounds, thread_counts):
-    """Step and floor of 784-H-H-10, for both priors and each number of threads."""
-    widths = (timing.INPUTS, hidden, hidden, timing.CLASSES)
-    trainers = {(prior, count): Trainer(widths, PRIORS[prior], threads=count)
-                for prior in PRIORS for count in thread_counts}
-    size = next(iter(trainers.values())).size
-    contestants = {key: trainer.run for key, trainer in trainers.items()}
-    contestants |= {("floor", count): products(widths, timing.BATCH, count) for count in thread_counts}
-    times = in_turn(contestants, rounds)
-    for (prior, count), trainer in trainers.items():
-        step = [t / trainer.steps / size * 1e9 for t in times[prior, count]]
-        floors = [times["floor", c] for c in thread_counts if c <= count]  # more threads need not be faster
-        floor = [t / size * 1e9 for t in min(floors, key=statistics.median)]
+def step_records(rounds, thread_counts):
+    """Step and floor of 784-H-H-10 for each H, both priors and each number of threads, all in turn."""
+    trainers, floors = {}, {}
+    for hidden in HIDDEN:
+        widths = (timing.INPUTS, hidden, hidden, timing.CLASSES)
+        for count in thread_counts:
+            floors[hidden, count] = products(widths, timing.BATCH, count)
+            trainers |= {(hidden, prior, count): Trainer(widths, PRIORS[prior], threads=count) for prior in PRIORS}
+    times = in_turn(floors | {key: trainer.run for key, trainer in trainers.items()}, rounds)
+    for (hidden, prior, count), trainer in trainers.items():
+        step = [t / trainer.steps / trainer.size * 1e9 for t in times[hidden, prior, count]]
+        possible = [times[hidden, c] for c in thread_counts if c <= count]  # more threads need not be faster
+        floor = [t / trainer.size * 1e9 for t in min(possible, key=statistics.median)]
         ratio = [s / f for s, f in zip(step, floor)]
         yield {"hidden": hidden, "prior": prior, "threads": count, "ns_per_weight": statistics.median(step),
                "floor_ns_per_weight": statistics.median(floor), "ratio": statistics.median(ratio),
@@ -116,13 +116,18 @@ def cold_record():
 
 
 def width_records(rounds, threads):
-    """Cost per weight against H, and where it goes: sampling, products, and the rest (gradient and update)."""
-    for hidden in WIDTHS:
-        trainer = Trainer((timing.INPUTS, hidden, hidden, timing.CLASSES), PRIORS["mixture"], threads=threads)
-        parts = phases.of(trainer.problem, trainer.state, threads)
-        times = in_turn({"step": trainer.run, **parts}, rounds)
-        step = [t / trainer.steps / trainer.size * 1e9 for t in times.pop("step")]
-        sampling, *products_ = (statistics.median(t) / trainer.size * 1e9 for t in times.values())
+    """Cost per weight against H, in turn, and where it goes: sampling, products, and the rest (gradient and update)."""
+    trainers = {hidden: Trainer((timing.INPUTS, hidden, hidden, timing.CLASSES), PRIORS["mixture"], threads=threads)
+                for hidden in WIDTHS}
+    contestants = {}
+    for hidden, trainer in trainers.items():
+        parts = {"step": trainer.run, **phases.of(trainer.problem, trainer.state, threads)}
+        contestants |= {(hidden, name): part for name, part in parts.items()}
+    times = in_turn(contestants, rounds)
+    for hidden, trainer in trainers.items():
+        of = {name: [t / trainer.size * 1e9 for t in values] for (h, name), values in times.items() if h == hidden}
+        step = [t / trainer.steps for t in of.pop("step")]
+        sampling, *products_ = map(statistics.median, of.values())
         yield {"hidden": hidden, "threads": threads, "ns_per_weight": statistics.median(step),
                "ns_spread": spread(step), "sampling": sampling, "products": sum(products_),
                "update": statistics.median(step) - sampling - sum(products_)}
@@ -134,7 +139,7 @@ def run(*, rounds=11, peers=False):
     counts = sorted({1, threads})
     blas = sorted({f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}"
                    for pool in threadpool_info() if pool["user_api"] == "blas"})
-    bar = tqdm(total=len(HIDDEN) + 6, desc="bench", disable=None, leave=False)
+    bar = tqdm(total=7, desc="bench", disable=None, leave=False)
 
     def counted(label, records):
         bar.set_postfix_str(label)
@@ -142,10 +147,9 @@ def run(*, rounds=11, peers=False):
         bar.update()
         return result
 
-    result = {"numba": numba.__version__, "numpy": np.__version__, "blas": blas, "steps": [], "value_computed": True}
+    result = {"numba": numba.__version__, "numpy": np.__version__, "blas": blas, "value_computed": True}
     result["peers"] = counted("peers", peer_records(rounds) if peers else [])  # first: one that fails costs no time
-    for hidden in HIDDEN:
-        result["steps"] += counted(f"H = {hidden}", step_records(hidden, rounds, counts))
+    result["steps"] = counted("steps", step_records(rounds, counts))
     result["estimators"] = counted("estimators", estimator_records(rounds, threads))
     result["small"] = counted("small networks", small_records(rounds))
     result["noise"] = counted("noise", [noise_record(rounds)])[0]
