@@ -214,7 +214,8 @@ def bench(result, path=None):
         widths = [r["hidden"] for r in result["widths"]]
         line.plot(widths, [r["ns_per_weight"] for r in result["widths"]], "o-", color=BLUE, label="step")
         line.plot(list(floors), list(floors.values()), "s--", color=ORANGE, label="products alone")
-        line.set(xscale="log", xlabel="hidden units a layer, $H$", ylabel="ns a weight", ylim=(0, None))
+        line.set(xscale="log", xlabel="hidden units a layer, $H$", ylabel="ns a weight",
+                 ylim=(0, 1.1 * max(r["ns_per_weight"] for r in result["widths"])))
         line.set_xticks(widths, [str(width) for width in widths])
         line.minorticks_off()
         line.legend(frameon=False, fontsize="small", ncols=2)

@@ -37,9 +37,8 @@ def difference(result, a, b, key):
     apart = [left[seed] - right[seed] for seed in left if seed in right]
     if not apart:
         return None
-    from scipy import stats  # not above: it takes a second to import
     mean, error = results.mean_error(apart)
-    return mean, error, error if error is None else error * float(stats.t.ppf(0.975, len(apart) - 1))
+    return mean, error, error if error is None else results.half_interval(error, len(apart) - 1)
 
 
 def sign(apart):

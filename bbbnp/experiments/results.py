@@ -53,6 +53,12 @@ def mean_error(values):
     return statistics.mean(values), statistics.stdev(values) / len(values)**0.5 if len(values) > 1 else None
 
 
+def half_interval(error, freedom):
+    """Half of the 95 % interval around a mean with this standard error, by Student's t: wide where values are few."""
+    from scipy import stats  # not above: it takes a second to import
+    return error * float(stats.t.ppf(0.975, freedom))
+
+
 def mean_text(values, digits, sign="±"):
     """Mean and, where there are several values, standard error as text."""
     mean, error = mean_error(values)

@@ -232,7 +232,6 @@ def comment(result):
 
 def _comparison(result, groups):
     """In what the best Bayes by Backprop is worse than the best baseline, in what better, in what neither."""
-    from scipy import stats  # not above: it takes a second to import
     found = {"worse than": [], "better than": [], "not told apart from": []}
     for name, form, more, value in columns(result):
         means = {method: results.mean_error(map(value, records)) for method, records in groups.items()
@@ -244,8 +243,8 @@ def _comparison(result, groups):
             continue
         (ours, our_error), (theirs, their_error) = (means[method] for method in best)
         freedom = sum(len(groups[method]) - 1 for method in best)
-        noise = 0 if None in (our_error, their_error) else (
-            float(stats.t.ppf(0.975, freedom)) * math.hypot(our_error, their_error))
+        noise = 0 if None in (our_error, their_error) else results.half_interval(
+            math.hypot(our_error, their_error), freedom)
         verdict = ("not told apart from" if abs(ours - theirs) <= noise
                    else "better than" if (ours > theirs) == more else "worse than")
         found[verdict].append(f"{name} ({best[0]} {form.format(ours)}, {best[1]} {form.format(theirs)})")
