@@ -13,7 +13,7 @@ from bbbnp.kernels.elbo import Workspace
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 # Pieces of a training step: weights in a tile, examples in a block, columns of a layer, entries of dW in a unit. Larger
 # tiles are a little better at 1200 units; what else was tried differs by less than one machine does from itself.
-TILE, BLOCK, COLUMNS, UNIT = 16384, 64, 256, 262144
+TILE, BLOCK, COLUMNS, UNIT = 16384, 64, 256, 131072
 # Multiplications a pass (weights times examples) from which a step is cut and threads used: a guess, not measured.
 LARGE = 4_000_000
 

@@ -8,8 +8,9 @@ import numpy as np
 from bbbnp.plots import BLUE, GREY, INK, ORANGE, drawing
 
 SHORT = {  # rows of the first figure, from top to bottom
-    "gaussian_uniform": "Gaussian", "gaussian_geometric": "Gaussian, geom.", "mixture_uniform": "mixture",
-    "mixture_geometric": "mixture, geom.", "mixture_t0.3": "mixture, T = 0.3", "mixture_t0.1": "mixture, T = 0.1",
+    "gaussian_uniform": "Gaussian", "gaussian_geometric": "Gaussian, geom.", "searched_uniform": "mixture",
+    "searched_geometric": "mixture, geom.", "mixture_uniform": "wide mixture",
+    "mixture_geometric": "wide mix., geom.", "mixture_t0.3": "wide mix., T = 0.3", "mixture_t0.1": "wide mix., T = 0.1",
     "sgd_rho-3": "SGD, ρ = −3", "sgd_rho-5": "SGD, ρ = −5"}
 GROUPS = {"idle": (ORANGE, 0.2), "used": (BLUE, -0.2)}
 
@@ -36,7 +37,7 @@ def _scores(axes, result, keys, title):
 
 def outcomes(result, path=None):
     """Draw validation error, NLL and the trained sigma of every setting."""
-    with drawing(path, 5.4) as figure:
+    with drawing(path, 6.2) as figure:
         error, nll, sigma = figure.subplots(1, 3, sharey=True, width_ratios=(3, 3, 4))
         _scores(error, result, ("error_mean_network", "error_averaged"), "error, %")
         _scores(nll, result, ("nll",), "NLL, nats")

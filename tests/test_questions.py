@@ -3,6 +3,7 @@
 import argparse
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,13 +184,22 @@ def outcome(case, errors, nll, moved=0.1):
              "posterior": {"idle": group, "used": group}} for seed, error in enumerate(errors)]
 
 
+def test_each_prior_is_compared_at_the_setting_that_its_search_chose():
+    search = json.loads((Path(__file__).parents[1] / "pictures/mnist_search.json").read_text())
+    for method, case in (("gaussian", "gaussian"), ("mixture", "searched")):
+        chosen = search[method]["best"]["point"]
+        settings = questions.settings_of(f"{case}_{chosen['minibatch_weights']}", 100, 40, 0)
+        assert {name: settings[name] for name in chosen} == pytest.approx(chosen)
+
+
 @pytest.mark.parametrize("uniform, geometric, said", [
-    ((1.0, 1.1), (1.0, 1.1), "Yes, in error"), ((2.0, 2.1), (2.0, 2.1), "Not at these settings: the Gaussian"),
+    ((1.0, 1.1), (1.0, 1.1), "Yes, in error"), ((2.0, 2.1), (2.0, 2.1), "No: the Gaussian"),
     ((1.0, 1.1), (2.0, 2.1), "It depends"), ((1.0, 2.0), (1.0, 2.0), "do not tell their errors apart"),
     ((1.0, 1.1), (1.0, 2.0), "The mixture has the lower error with one"),
     ((2.0, 2.1), (1.0, 2.0), "The Gaussian has the lower error with one")])
 def test_the_prior_that_is_better_is_named(uniform, geometric, said):
-    result = {"runs": outcome("mixture_uniform", uniform, 0.1) + outcome("mixture_geometric", geometric, 0.1)
+    result = {"runs": outcome("searched_uniform", uniform, 0.1) + outcome("searched_geometric", geometric, 0.1)
+              + outcome("mixture_uniform", (9.0, 9.1), 0.1) + outcome("mixture_geometric", (9.0, 9.1), 0.1)
               + outcome("gaussian_uniform", (1.5, 1.6), 0.1) + outcome("gaussian_geometric", (1.5, 1.6), 0.1)}
     text = questions_text.prior_question(result)
     assert said in text and "end in the spike" in text

@@ -139,6 +139,18 @@ def story(results):
         "threads, the others one."])
 
 
+def products(results):
+    """The products of a step by our blocks and by BLAS, from `bbbnp bench --story`, as Markdown."""
+    result = read(results, "bench_story")
+    if result is None:
+        return ""
+    rows = [f"| {r['piece']} | {' x '.join(map(str, r['shape']))} | {r['ns']:.2f} | {r['blas_ns']:.2f} | "
+            f"{r['numpy_ns']:.2f} |" for r in result["products"]]
+    return "\n".join([
+        "| piece | shape | our blocks | BLAS of compiled code | NumPy's BLAS |", "|---|---|---|---|---|", *rows, "",
+        "Nanoseconds an entry of W for a batch of 128, on one core of the same machine, in turn."])
+
+
 def equations(readme):
     """The ledger's equations, functions and lectures in short, from notebooks/EQUATIONS.md beside the README."""
     lines = (readme.parent / "notebooks" / "EQUATIONS.md").read_text().splitlines()
@@ -170,7 +182,7 @@ def run(readme, results, *, check):
     if not check:
         temperature.figure(results / "temperature.png")
     stale = _fill(notebooks / "TEMPERATURE.md", check, recipes=temperature.table()) or stale
-    return int(_fill(notebooks / "KERNELS.md", check, story=story(results)) or stale)
+    return int(_fill(notebooks / "KERNELS.md", check, story=story(results), products=products(results)) or stale)
 
 
 def _fill(path, check, **parts):

@@ -1,5 +1,9 @@
-"""``bbbnp bench --story``: the same training step five times, each as fast as one more idea makes it."""
+"""``bbbnp bench --story``: the same training step five times, each as fast as one more idea makes it.
 
+And the products of a step, by our blocks and by BLAS.
+"""
+
+import functools
 import math
 import statistics
 
@@ -7,12 +11,13 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bbbnp.architecture import TILE
+from bbbnp.architecture import TILE, UNIT
 from bbbnp.experiments.timing import BATCH, CLASSES, INPUTS, PRIORS, Trainer, in_turn, spread
 from bbbnp.kernels import elbo, optimizer
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, network_backward, network_backward_weights, network_forward
 from bbbnp.kernels.likelihood import CATEGORICAL, log_likelihood, log_likelihood_backward
+from bbbnp.kernels.product import by_blas, product
 
 HIDDEN = 1200
 SCALES = ((0.5, 1.0), (0.5, math.exp(-6)))  # of the default prior, for `libm_step`, which has it as densities
@@ -88,6 +93,45 @@ def contestants(widths):
             "fused": (fused.run, fused.steps), "threaded": (threaded.run, threaded.steps)}, size
 
 
+@kernel
+def multiply(times, c, a, b):
+    """The product that a step calls, so many times."""
+    for _ in range(times):
+        product(c, a, b)
+
+
+@kernel
+def multiply_by_blas(times, c, a, b):
+    """The same by the BLAS of compiled code, SciPy's."""
+    for _ in range(times):
+        by_blas(c, a, b)
+
+
+def multiply_by_numpy(times, c, a, b):
+    """The same by NumPy's BLAS, which may be another."""
+    for _ in range(times):
+        np.matmul(a, b, out=c)
+
+
+def product_records(rounds):
+    """Pieces that a thread multiplies in a step, on one core: nanoseconds an entry of W, ours, and BLAS's in turn.
+
+    Half of a layer's outputs, half of the gradient in its inputs, a unit of dW and a quarter of one.
+    """
+    rng, half, unit = np.random.default_rng(0), HIDDEN // 2, UNIT // HIDDEN
+    w, h, dy = (rng.standard_normal(size, np.float32) for size in (2 * (HIDDEN,), (BATCH, HIDDEN), (BATCH, HIDDEN)))
+    pieces = {"x W": (h, w[:, :half]), "dy W^T": (dy, w[:half].T), "x^T dy": (h[:, :unit].T, dy),
+              "x^T dy, fewer rows": (h[:, :unit // 4].T, dy)}
+    ways = {"ns": multiply, "blas_ns": multiply_by_blas, "numpy_ns": multiply_by_numpy}
+    with threadpool_limits(1, user_api="blas"):
+        times = in_turn({(piece, way): functools.partial(function, c=np.empty((len(a), b.shape[1]), "f4"), a=a, b=b)
+                         for piece, (a, b) in pieces.items() for way, function in ways.items()}, rounds)
+    for piece, (a, b) in pieces.items():
+        entries = a.size * b.shape[1] / BATCH
+        yield {"piece": piece, "shape": [*a.shape, b.shape[1]],
+               **{way: statistics.median(times[piece, way]) / entries * 1e9 for way in ways}}
+
+
 def run(*, rounds=11):
     """The table's content: for each version nanoseconds a weight, and how many times the one before it takes."""
     functions, size = contestants((INPUTS, HIDDEN, HIDDEN, CLASSES))
@@ -99,10 +143,13 @@ def run(*, rounds=11):
         records.append({"version": name, "what": what, "ns_per_weight": statistics.median(cost),
                         "ns_spread": spread(cost), "gain": gain})
         before = cost
-    return {"hidden": HIDDEN, "threads": numba.config.NUMBA_NUM_THREADS, "steps": records}
+    return {"hidden": HIDDEN, "threads": numba.config.NUMBA_NUM_THREADS, "steps": records,
+            "products": list(product_records(rounds))}
 
 
 def table(result):
     """The results as lines of text."""
-    return "\n".join(f"{r['version']:11}{r['ns_per_weight']:7.1f} ns a weight, {r['gain'] or 1:4.1f} times as fast: "
-                     f"{r['what']}" for r in result["steps"])
+    return "\n".join([f"{r['version']:11}{r['ns_per_weight']:7.1f} ns a weight, {r['gain'] or 1:4.1f} times as fast: "
+                      f"{r['what']}" for r in result["steps"]] + [
+        f"{r['piece']:20}{'x'.join(map(str, r['shape'])):>14}{r['ns']:7.2f} ns an entry of W, BLAS {r['blas_ns']:.2f}, "
+        f"NumPy's {r['numpy_ns']:.2f}" for r in result["products"]])

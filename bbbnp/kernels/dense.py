@@ -58,7 +58,7 @@ def dense_forward(y, x, w, b):
 def dense_columns(y, x, w, b, start, stop):
     """Columns start .. stop - 1 of y = x W + b (E10).
 
-    With one input the product is that of two vectors, and every row is done in one loop, bias and all, without BLAS.
+    With one input the product is that of two vectors, and every row is done in one loop, bias and all.
     """
     single, weight, bias = x.shape[1] == 1, w[0][start:stop], b[start:stop]
     if not single:
@@ -97,7 +97,7 @@ def dense_backward_bias(db, dy):
 
     db = sum_n dy_n = 1^T dy
     """
-    # by BLAS, since a loop that adds row to row waits for each entry that it has just stored
+    # a product, since a loop that adds row to row waits for each entry that it has just stored
     product(block(db, 0, 1, db.size), np.ones((1, dy.shape[0]), dy.dtype), dy)
 
 

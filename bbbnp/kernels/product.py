@@ -1,8 +1,11 @@
-"""The matrix product that everything waits for, by BLAS, of views: columns of a matrix need not be copied first.
+"""The matrix product that everything waits for, of views: columns of a matrix need not be copied first (E10).
 
-``np.dot`` in compiled code asks for contiguous arrays, and copies others. Numba's own way to BLAS, which it has for its
-linear algebra, takes the distance between two rows (or columns) beside the pointer, as BLAS does; so any view of a
-matrix whose rows or columns lie entry beside entry will do.
+A large product is cut here into the blocks of `microkernel`; a small one is BLAS's. BLAS packs both its matrices anew
+at every call, and a step multiplies in pieces: ``bbbnp bench --story`` times the pieces both ways. Also the sum that is
+an entry is added here in one order wherever the matrices are cut, which no BLAS promises.
+
+Numba's own way to BLAS takes the distance between two rows (or columns) beside the pointer, where ``np.dot`` asks for
+contiguous arrays, and copies others; so any view of a matrix whose rows or columns lie entry beside entry will do.
 """
 
 from numba import types
@@ -11,6 +14,7 @@ from numba.np.linalg import ensure_blas
 import numpy as np
 
 from bbbnp.kernels._jit import OPTIONS, kernel
+from bbbnp.kernels.microkernel import REGISTER, ROWS, VECTORS, block_product, pack_rows
 
 KINDS = {types.float32: ord("s"), types.float64: ord("d")}  # BLAS's letters
 PLAIN, TRANSPOSED = ord("N"), ord("T")
@@ -21,6 +25,60 @@ def product(c, a, b):
     np.matmul(a, b, out=c)
 
 
+def by_blas(c, a, b):
+    """The same by BLAS, whatever the size."""
+    np.matmul(a, b, out=c)
+
+
+@overload(product, jit_options=OPTIONS)
+def _product(c, a, b):  # pragma: no cover
+    lanes = REGISTER // (c.dtype.bitwidth // 8)
+
+    def choose(c, a, b):
+        m, n, size = a.shape[0], b.shape[1], c.itemsize
+        if m >= ROWS and n >= lanes and b.strides[1] == size:
+            _by_blocks(c[::1, ::1], a[::1, ::1], b[::1, ::1])  # steps of one: a view of any order, compiled once
+        elif n >= ROWS and m >= lanes and b.strides[0] == size:
+            _by_blocks(c[::1, ::1].T, b[::1, ::1].T, a[::1, ::1].T)  # c^T = b^T a^T
+        else:
+            by_blas(c, a, b)
+
+    return choose
+
+
+@kernel
+def _by_blocks(c, a, b):  # pragma: no cover
+    # A panel of b's columns after another, times all rows of a; the last blocks may overlap those before them.
+    (m, k), n, lanes = a.shape, b.shape[1], REGISTER // c.itemsize
+    panel, scratch = np.empty(k * VECTORS * lanes, c.dtype), np.empty((ROWS, VECTORS * lanes), c.dtype)
+    in_place, done = c.strides[1] == c.itemsize, 0
+    while done < n:
+        vectors = min(VECTORS, (n - done + lanes - 1) // lanes, n // lanes)
+        width = vectors * lanes
+        first = min(done, n - width)
+        done = first + width
+        _pack(panel, b[:, first:done], vectors)
+        for i in range(0, m, ROWS):
+            top = min(i, m - ROWS)
+            block_product(c[top:, first:] if in_place else scratch[::1, ::1], a[top:], panel, vectors)
+            if not in_place:
+                for j in range(width):
+                    for row in range(ROWS):
+                        c[top + row, first + j] = scratch[row, j]
+
+
+@kernel
+def _pack(panel, b, vectors):  # pragma: no cover
+    # The columns of b that a panel holds, row after row, so that the micro-kernel reads them as they lie.
+    if b.strides[1] == b.itemsize:
+        pack_rows(panel, b, vectors)
+        return
+    for k in range(b.shape[0]):
+        row, place = b[k], panel[k * b.shape[1]:]
+        for j in range(row.size):
+            place[j] = row[j]
+
+
 @kernel
 def _order(a):  # pragma: no cover
     # Whether the rows of a lie entry beside entry, or its columns do; and the entries from one to the next.
@@ -29,8 +87,8 @@ def _order(a):  # pragma: no cover
     return TRANSPOSED, max(a.strides[1] // a.itemsize, a.shape[0])
 
 
-@overload(product, jit_options=OPTIONS)
-def _product(c, a, b):  # pragma: no cover
+@overload(by_blas, jit_options=OPTIONS)
+def _by_blas(c, a, b):  # pragma: no cover
     # BLAS has columns entry beside entry, and takes rows for the columns of the transposed matrix: c^T = b^T a^T. A
     # matrix times a vector is several times as fast by the routine of its own, which wants vectors without gaps.
     ensure_blas()
@@ -42,7 +100,7 @@ def _product(c, a, b):  # pragma: no cover
         letter, letter, number, number, pointer, pointer, number, pointer, pointer, pointer))
     kind, one, zero = KINDS[c.dtype], np.ones(1, str(c.dtype)), np.zeros(1, str(c.dtype))
 
-    def by_blas(c, a, b):
+    def call(c, a, b):
         (m, k), n, size = a.shape, b.shape[1], c.itemsize
         (order_a, next_a), (order_b, next_b) = _order(a), _order(b)
         if n == 1 and c.strides[0] == size and b.strides[0] == size:
@@ -59,4 +117,4 @@ def _product(c, a, b):  # pragma: no cover
             matrix(kind, order_b, order_a, n, m, k, one.ctypes, b.ctypes, next_b, a.ctypes, next_a, zero.ctypes,
                    c.ctypes, max(c.strides[0] // size, n))
 
-    return by_blas
+    return call

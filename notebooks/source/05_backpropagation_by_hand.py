@@ -106,7 +106,7 @@ show.source(dense.dense_backward_weights, dense.dense_backward_bias, dense.dense
             activation.tanh_backward)
 
 # %% [markdown]
-# In the kernels `product` is BLAS, into an array that is there already, and the whole network is one flat vector.
+# In the kernels `product` fills an array that is there already, block by block, and the whole network is one flat vector.
 #
 # ## 5 Proof
 #
