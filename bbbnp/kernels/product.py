@@ -32,18 +32,20 @@ def by_blas(c, a, b):
 
 @overload(product, jit_options=OPTIONS)
 def _product(c, a, b):  # pragma: no cover
-    lanes = REGISTER // (c.dtype.bitwidth // 8)
+    # With steps of one: views in any order, for which all that follows is compiled once.
+    return lambda c, a, b: _multiply(c[::1, ::1], a[::1, ::1], b[::1, ::1])
 
-    def choose(c, a, b):
-        m, n, size = a.shape[0], b.shape[1], c.itemsize
-        if m >= ROWS and n >= lanes and b.strides[1] == size:
-            _by_blocks(c[::1, ::1], a[::1, ::1], b[::1, ::1])  # steps of one: a view of any order, compiled once
-        elif n >= ROWS and m >= lanes and b.strides[0] == size:
-            _by_blocks(c[::1, ::1].T, b[::1, ::1].T, a[::1, ::1].T)  # c^T = b^T a^T
-        else:
-            by_blas(c, a, b)
 
-    return choose
+@kernel
+def _multiply(c, a, b):  # pragma: no cover
+    # Our way or BLAS's, by the size; whose columns lie entry beside entry is the right factor of c^T = b^T a^T.
+    m, n, lanes = a.shape[0], b.shape[1], REGISTER // c.itemsize
+    if m >= ROWS and n >= lanes and b.strides[1] == b.itemsize:
+        _by_blocks(c, a, b)
+    elif n >= ROWS and m >= lanes and b.strides[0] == b.itemsize:
+        _by_blocks(c.T, b.T, a.T)
+    else:
+        by_blas(c, a, b)
 
 
 @kernel
