@@ -188,8 +188,9 @@ def test_each_prior_is_compared_at_the_setting_that_its_search_chose():
     search = json.loads((Path(__file__).parents[1] / "pictures/mnist_search.json").read_text())
     for method, case in (("gaussian", "gaussian"), ("mixture", "searched")):
         chosen = search[method]["best"]["point"]
-        settings = questions.settings_of(f"{case}_{chosen['minibatch_weights']}", 100, 40, 0)
-        assert {name: settings[name] for name in chosen} == pytest.approx(chosen)
+        for kind in ("uniform", "geometric"):
+            settings = questions.settings_of(f"{case}_{kind}", 100, 40, 0)
+            assert {name: settings[name] for name in chosen} == pytest.approx(chosen | {"minibatch_weights": kind})
 
 
 @pytest.mark.parametrize("uniform, geometric, said", [

@@ -5,9 +5,9 @@ import statistics
 from bbbnp.experiments import results
 
 LABELS = {
-    "mixture_uniform": "mixture, uniform", "mixture_geometric": "mixture, geometric",
-    "searched_uniform": "mixture of the search, uniform", "searched_geometric": "mixture of the search, geometric",
-    "mixture_t0.3": "mixture, uniform, T = 0.3", "mixture_t0.1": "mixture, uniform, T = 0.1",
+    "mixture_uniform": "wide mixture, uniform", "mixture_geometric": "wide mixture, geometric",
+    "searched_uniform": "mixture, uniform", "searched_geometric": "mixture, geometric",
+    "mixture_t0.3": "wide mixture, uniform, T = 0.3", "mixture_t0.1": "wide mixture, uniform, T = 0.1",
     "gaussian_uniform": "Gaussian, uniform", "gaussian_geometric": "Gaussian, geometric",
     "sgd_rho-3": "plain SGD from rho = -3", "sgd_rho-5": "plain SGD from rho = -5"}
 ERROR, NLL = "error_mean_network", "nll"
@@ -89,10 +89,11 @@ def prior_question(result):
         verdict = (f"{'The mixture' if -1 in signs else 'The Gaussian'} has the lower error with one of the two "
                    "minibatch weights; with the other, these runs do not tell them apart.")
     parts = [f"With {kind} weights, {name} against Gaussian: {both(result, f'{case}_{kind}', f'gaussian_{kind}')}."
-             for case, name in (("searched", "mixture"), ("mixture", "mixture with a wide slab")) for kind in kinds]
+             for case, name in (("searched", "mixture"), ("mixture", "wide mixture")) for kind in kinds]
     return answer("Is the mixture better than the Gaussian prior?", verdict,
                   "Each prior stands at one setting, which was not tuned here: the one that Table 1's search chose for "
-                  "it. The mixture with a wide slab, the widest of the paper's grid, is that of the other questions.",
+                  "it, with geometric weights. The wide mixture, whose slab is the widest of the paper's grid, is that "
+                  "of the other questions.",
                   *parts, *idle_sentences(result))
 
 
@@ -103,8 +104,8 @@ def idle_sentences(result):
         prior = next(iter(of(result, "mixture_uniform", "prior").values()))
         spike, slab = prior["sigma2"], prior["sigma1"]
         where = ("in the spike" if sigma < 2 * spike else "in the slab" if sigma > slab / 2 else "in neither")
-        yield (f"With uniform weights idle weights end {where} of that mixture: their median sigma is {sigma:.4f}, the "
-               f"spike's {spike:.4f}, the slab's {slab:.2f}.")
+        yield (f"With uniform weights idle weights end {where} of the wide mixture: their median sigma is {sigma:.4f}, "
+               f"the spike's {spike:.4f}, the slab's {slab:.2f}.")
 
 
 def median_of(result, case, group, key):
@@ -204,7 +205,7 @@ def weights_question(result):
     """Question 3."""
     text, adam, moves = [], [], []
     text += [f"{name}, geometric against uniform: {both(result, f'{case}_geometric', f'{case}_uniform')}."
-             for name, case in (("Mixture", "mixture"), ("Gaussian", "gaussian"))]
+             for name, case in (("Wide mixture", "mixture"), ("Gaussian", "gaussian"))]
     idle, used = (record_of(result, case="gaussian_uniform", state="start", parameter="rho", group=group)
                   for group in ("idle", "used"))
     if used:

@@ -148,7 +148,8 @@ def products(results):
             f"{r['numpy_ns']:.2f} |" for r in result["products"]]
     return "\n".join([
         "| piece | shape | our blocks | BLAS of compiled code | NumPy's BLAS |", "|---|---|---|---|---|", *rows, "",
-        "Nanoseconds an entry of W for a batch of 128, on one core of the same machine, in turn."])
+        "Nanoseconds an entry of W for a batch of 128, on one core of the same machine, in turn; shapes are m x k x n, "
+        "the pieces of a step a little other: the last is smaller than any of this network's."])
 
 
 def equations(readme):

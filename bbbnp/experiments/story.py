@@ -114,9 +114,10 @@ def multiply_by_numpy(times, c, a, b):
 
 
 def product_records(rounds):
-    """Pieces that a thread multiplies in a step, on one core: nanoseconds an entry of W, ours, and BLAS's in turn.
+    """Products like those of a step's pieces, on one core: nanoseconds an entry of W, ours, and BLAS's in turn.
 
-    Half of a layer's outputs, half of the gradient in its inputs, a unit of dW and a quarter of one.
+    Half of a layer's outputs, half of the gradient in its inputs, about a unit of dW and a quarter of one, which is
+    smaller than any of this network's. Shapes are m x k x n.
     """
     rng, half, unit = np.random.default_rng(0), HIDDEN // 2, UNIT // HIDDEN
     w, h, dy = (rng.standard_normal(size, np.float32) for size in (2 * (HIDDEN,), (BATCH, HIDDEN), (BATCH, HIDDEN)))

@@ -1,22 +1,24 @@
 """The innermost loops of a matrix product, in the words of LLVM: a block of C that never leaves the registers (E10).
 
-    C[i, j] = sum_k A[i, k] B[k, j],  k = 0, 1, ... in this order, each term multiplied and added in one instruction
+    C[i, j] = sum_k A[i, k] B[k, j],  k = 0, 1, ... in this order
 
 Numba has no type for a vector register, and LLVM does not find this loop by itself: it would keep the sums in memory.
-So its instructions are written out here, with as many sums as there are registers for (the micro-kernel and micro-panel
-of Goto and van de Geijn 2008; Van Zee and van de Geijn 2015). `product` cuts its matrices into such blocks.
+So its instructions are written out here, a product and its addition in one where there is such a one, with as many sums
+as there are registers for (the micro-kernel and micro-panel of Goto and van de Geijn 2008; Van Zee and van de Geijn
+2015). `product` cuts its matrices into such blocks.
 """
 
 from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, codegen, config
 from numba.extending import intrinsic
 
-FEATURES = binding.get_host_cpu_features()
-AVX512 = FEATURES.get("avx512f", False)
-REGISTER = 64 if AVX512 else 32 if FEATURES.get("avx2", False) else 16  # bytes
+# What Numba compiles for, which is part of its cache's key: code for other registers must not be found there.
+FEATURES = (codegen.get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES).split(",")
+X86, AVX512 = binding.get_process_triple().startswith(("x86", "i")), "+avx512f" in FEATURES
+REGISTER = 64 if AVX512 else 32 if "+avx2" in FEATURES else 16  # bytes
 # Sums of a block, a row of B and an entry of A: 28 of 32 registers, or all 16 that x86 had before AVX-512.
-ROWS, VECTORS = 4 if FEATURES.get("sse2", False) and not AVX512 else 8, 3
+ROWS, VECTORS = 4 if X86 and not AVX512 else 8, 3
 
 
 class _Emitter:  # pragma: no cover

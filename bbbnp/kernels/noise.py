@@ -34,7 +34,7 @@ COS = tuple(f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.1666
 def philox(c0, c1, c2, c3, k0, k1):
     """Ten rounds of Philox4x32: four 32-bit words from a counter of four and a key of two, all held in uint64."""
     for _ in range(10):
-        p0, p1 = MULTIPLIER0 * (c0 & MASK), MULTIPLIER1 * (c2 & MASK)  # what reads half a word needs no mask
+        p0, p1 = MULTIPLIER0 * (c0 & MASK), MULTIPLIER1 * (c2 & MASK)  # by instructions that read half a word: no cost
         c0, c1, c2, c3 = (p1 >> SHIFT) ^ c1 ^ k0, p1, (p0 >> SHIFT) ^ c3 ^ k1, p0
         k0, k1 = k0 + WEYL0, k1 + WEYL1
     return c0 & MASK, c1 & MASK, c2 & MASK, c3 & MASK

@@ -1,11 +1,13 @@
 """The matrix product that everything waits for, of views: columns of a matrix need not be copied first (E10).
 
-A large product is cut here into the blocks of `microkernel`; a small one is BLAS's. BLAS packs both its matrices anew
-at every call, and a step multiplies in pieces: ``bbbnp bench --story`` times the pieces both ways. Also the sum that is
-an entry is added here in one order wherever the matrices are cut, which no BLAS promises.
+A product at least a block wide and high is cut here into the blocks of `microkernel`; a narrower one is BLAS's. BLAS
+packs both its matrices anew at every call, and a step multiplies in pieces: ``bbbnp bench --story`` times the pieces
+both ways. Also the sum that is an entry is added in one order wherever the matrices are cut, as long as the pieces are
+no narrower, which no BLAS promises.
 
 Numba's own way to BLAS takes the distance between two rows (or columns) beside the pointer, where ``np.dot`` asks for
-contiguous arrays, and copies others; so any view of a matrix whose rows or columns lie entry beside entry will do.
+contiguous arrays, and copies others; so any view of a matrix whose rows or columns lie entry beside entry, one after
+another, will do.
 """
 
 from numba import types
@@ -32,13 +34,15 @@ def by_blas(c, a, b):
 
 @overload(product, jit_options=OPTIONS)
 def _product(c, a, b):  # pragma: no cover
-    # With steps of one: views in any order, for which all that follows is compiled once.
+    # With steps of one: views in any order, for which all that follows is compiled once a dtype.
+    if not c.dtype == a.dtype == b.dtype:
+        return None
     return lambda c, a, b: _multiply(c[::1, ::1], a[::1, ::1], b[::1, ::1])
 
 
 @kernel
 def _multiply(c, a, b):  # pragma: no cover
-    # Our way or BLAS's, by the size; whose columns lie entry beside entry is the right factor of c^T = b^T a^T.
+    # The right factor must have rows entry beside entry; where it has columns so, a^T is that of c^T = b^T a^T.
     m, n, lanes = a.shape[0], b.shape[1], REGISTER // c.itemsize
     if m >= ROWS and n >= lanes and b.strides[1] == b.itemsize:
         _by_blocks(c, a, b)
@@ -55,7 +59,7 @@ def _by_blocks(c, a, b):  # pragma: no cover
     panel, scratch = np.empty(k * VECTORS * lanes, c.dtype), np.empty((ROWS, VECTORS * lanes), c.dtype)
     in_place, done = c.strides[1] == c.itemsize, 0
     while done < n:
-        vectors = min(VECTORS, (n - done + lanes - 1) // lanes, n // lanes)
+        vectors = min(VECTORS, (n - done + lanes - 1) // lanes, n // lanes)  # never wider than c
         width = vectors * lanes
         first = min(done, n - width)
         done = first + width

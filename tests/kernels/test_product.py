@@ -25,12 +25,12 @@ def compiled(c, a, b):
 
 
 def sizes(dtype):
-    """Shapes (m, n, k) that BLAS multiplies, and those that are cut into blocks, whole ones and not."""
+    """Shapes (m, n, k) that BLAS multiplies, and those that are cut into blocks, whole ones and not, and the edge."""
     lanes = REGISTER // np.dtype(dtype).itemsize
     yield from itertools.product((1, 2), (1, 3), (1, 4))
     yield from itertools.product((5, ROWS, 3 * ROWS + 1), (lanes - 1, lanes, VECTORS * lanes, 2 * VECTORS * lanes + 3),
                                  (1, 5))
-    yield VECTORS * lanes + 1, ROWS, 7
+    yield from ((VECTORS * lanes + 1, ROWS, 7), (ROWS - 1, 2 * lanes, 5), (ROWS, lanes + 1, 5))
 
 
 @pytest.mark.parametrize("of_b", VIEWS)
