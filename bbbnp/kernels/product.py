@@ -35,8 +35,6 @@ def by_blas(c, a, b):
 @overload(product, jit_options=OPTIONS)
 def _product(c, a, b):  # pragma: no cover
     # With steps of one: views in any order, for which all that follows is compiled once a dtype.
-    if not c.dtype == a.dtype == b.dtype:
-        return None
     return lambda c, a, b: _multiply(c[::1, ::1], a[::1, ::1], b[::1, ::1])
 
 
