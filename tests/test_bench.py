@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import math
 import subprocess
 import types
 
@@ -243,11 +244,18 @@ def test_the_story_tells_five_versions_each_with_its_gain(monkeypatch, capsys, t
     for name, value in (("HIDDEN", HIDDEN[0]), ("BATCH", BATCH), ("INPUTS", INPUTS), ("CLASSES", CLASSES)):
         monkeypatch.setattr(story, name, value)
     assert main(["bench", "--story", "--rounds", "1", "--json", str(tmp_path / "bench_story.json")]) == 0
-    steps = json.loads((tmp_path / "bench_story.json").read_text())["steps"]
+    written = json.loads((tmp_path / "bench_story.json").read_text())
+    steps, half = written["steps"], HIDDEN[0] // 2
     assert [r["version"] for r in steps] == [name for name, _ in story.STEPS] and steps[0]["gain"] is None
     assert steps[1]["gain"] == pytest.approx(1) and steps[2]["gain"] == pytest.approx(10)  # by our clock
     assert "vectorised" in capsys.readouterr().out and "| tiled |" in report.story(tmp_path)
     assert not list(tmp_path.glob("*.png"))
+    assert [(r["piece"], r["shape"]) for r in written["products"]] == [
+        ("x W", [BATCH, HIDDEN[0], half]), ("dy W^T", [BATCH, HIDDEN[0], half]),
+        *((name, [HIDDEN[0], BATCH, HIDDEN[0]]) for name in ("x^T dy", "x^T dy, fewer rows"))]
+    for r in written["products"]:  # a millisecond each
+        assert [r["ns"], r["blas_ns"], r["numpy_ns"]] == pytest.approx([1e6 * BATCH / math.prod(r["shape"])] * 3)
+    assert "| x^T dy |" in report.products(tmp_path)
 
 
 def test_peers_get_the_same_problem(monkeypatch):

@@ -93,24 +93,13 @@ def contestants(widths):
             "fused": (fused.run, fused.steps), "threaded": (threaded.run, threaded.steps)}, size
 
 
-@kernel
-def multiply(times, c, a, b):
-    """The product that a step calls, so many times."""
-    for _ in range(times):
-        product(c, a, b)
+def many(multiply):
+    """A function that does a product so many times."""
+    def run(times, c, a, b):
+        for _ in range(times):
+            multiply(c, a, b)
 
-
-@kernel
-def multiply_by_blas(times, c, a, b):
-    """The same by the BLAS of compiled code, SciPy's."""
-    for _ in range(times):
-        by_blas(c, a, b)
-
-
-def multiply_by_numpy(times, c, a, b):
-    """The same by NumPy's BLAS, which may be another."""
-    for _ in range(times):
-        np.matmul(a, b, out=c)
+    return run
 
 
 def product_records(rounds):
@@ -123,7 +112,8 @@ def product_records(rounds):
     w, h, dy = (rng.standard_normal(size, np.float32) for size in (2 * (HIDDEN,), (BATCH, HIDDEN), (BATCH, HIDDEN)))
     pieces = {"x W": (h, w[:, :half]), "dy W^T": (dy, w[:half].T), "x^T dy": (h[:, :unit].T, dy),
               "x^T dy, fewer rows": (h[:, :unit // 4].T, dy)}
-    ways = {"ns": multiply, "blas_ns": multiply_by_blas, "numpy_ns": multiply_by_numpy}
+    # compiled code has SciPy's BLAS; as plain Python a product is NumPy's, which may be another
+    ways = {"ns": kernel(many(product)), "blas_ns": kernel(many(by_blas)), "numpy_ns": many(product)}
     with threadpool_limits(1, user_api="blas"):
         times = in_turn({(piece, way): functools.partial(function, c=np.empty((len(a), b.shape[1]), "f4"), a=a, b=b)
                          for piece, (a, b) in pieces.items() for way, function in ways.items()}, rounds)

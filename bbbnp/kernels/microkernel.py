@@ -54,7 +54,7 @@ class _Emitter:  # pragma: no cover
         return self.builder.call(cgutils.get_or_insert_function(
             self.builder.module, ir.FunctionType(self.vector, [self.vector] * 3), name), [a, b, c])
 
-    def rows(self, times, walkers):
+    def loop(self, times, walkers):
         # A loop in which each walker, (address, step), is an address that goes on by its step.
         places = [cgutils.alloca_once_value(self.builder, start) for start, _ in walkers]
         with cgutils.for_range(self.builder, times):
@@ -66,7 +66,7 @@ class _Emitter:  # pragma: no cover
     def pack(self, vectors, panel, b):
         start, (below, _), (rows, _) = b
         step = self.address(vectors * REGISTER)
-        for of_panel, of_b in self.rows(rows, ((panel[0], step), (start, below))):
+        for of_panel, of_b in self.loop(rows, ((panel[0], step), (start, below))):
             for j, vector in enumerate(self.row(of_b, vectors)):
                 self.store(vector, of_panel, j)
 
@@ -75,7 +75,7 @@ class _Emitter:  # pragma: no cover
         zero = self.vector(None)
         sums = [[cgutils.alloca_once_value(self.builder, zero) for _ in range(vectors)] for _ in range(ROWS)]
         step = self.address(vectors * REGISTER)
-        for of_panel, of_a in self.rows(inner, ((panel[0], step), (start_a, beside_a))):
+        for of_panel, of_a in self.loop(inner, ((panel[0], step), (start_a, beside_a))):
             b = self.row(of_panel, vectors)
             for i in range(ROWS):
                 entry = self.in_all_lanes(self.load(of_a, i, below_a, self.number))
