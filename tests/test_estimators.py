@@ -22,7 +22,7 @@ from bbbnp.objective import output_width
 
 JIT = not numba.config.DISABLE_JIT
 HIDDEN = (4, 5) if JIT else (2,)
-KEYS = 2000
+KEYS = 2000 if JIT else 1000
 PAIRS = {"gaussian": [(1.0, 0.7)], "mixture": [(0.25, 1.0), (0.75, 0.1)]}
 SETTINGS = [*estimator_settings()]
 SOME = [{"weight_noise": "local", "kl": "closed"}, {"weight_noise": "flipout"}, {"weight_noise": "local"},

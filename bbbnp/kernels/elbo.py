@@ -20,9 +20,9 @@ from bbbnp.kernels.divergence import SAMPLED, gaussian_kl_backward, prior_deviat
 from bbbnp.kernels.draw import Draw, Piece, draw_of
 from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
-from bbbnp.kernels.placement import draw_weights, placed_backward, placed_forward
+from bbbnp.kernels.placement import draw_weights, every, placed_backward, placed_forward
 from bbbnp.kernels.posterior import (
-    log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, softplus)
+    decay, log_posterior_backward, log_softplus_backward, logistic, reparameterize_backward, softplus)
 from bbbnp.kernels.prior import log_prior, score_weights
 from bbbnp.kernels.pruning import finite, leave_pruned, left_of
 from bbbnp.kernels.second_product import spread_backward, spread_gradient
@@ -130,14 +130,14 @@ def complexity(log_q, log_p, kl_weight):
 
 
 @kernel(inline=True)
-def short_gradient(g, rho, eps, kl_weight):
+def short_gradient(g, rho, eps, kl_weight, e=None):
     """Gradient of the free energy of one draw in mu and rho, after the mu- and w-terms of log q have cancelled (E13).
 
     dmu = g,  drho = r(rho) (sigma eps g - kl_weight),  with g = d(-log P(D | w))/dw - kl_weight dlog P(w)/dw
 
     r(rho) = d log sigma/d rho, so the bracket is the gradient in log sigma; E12 has eps g s(rho), and s = r sigma.
     """
-    return g, log_softplus_backward(rho) * (softplus(rho) * eps * g - kl_weight)  # E13
+    return g, log_softplus_backward(rho, e) * (softplus(rho, e) * eps * g - kl_weight)  # E13
 
 
 @kernel(inline=True)
@@ -154,7 +154,7 @@ def paper_gradient(g, rho, eps, kl_weight):
 
 
 @kernel(inline=True)
-def path_gradient(g, rho, eps, kl_weight):
+def path_gradient(g, rho, eps, kl_weight, e=None):
     """The path derivative: the gradient through w alone, log q's own dependence on mu and rho left out (E24).
 
     dmu = g - kl_weight eps/sigma,  drho = r(rho) eps (sigma g - kl_weight eps)
@@ -162,8 +162,8 @@ def path_gradient(g, rho, eps, kl_weight):
     What is left out, kl_weight (eps/sigma, (eps^2 - 1) r(rho)), is zero on average. Where q is the posterior itself,
     what stays is zero in every draw ("sticking the landing", Roeder, Wu and Duvenaud 2017).
     """
-    sigma = softplus(rho)
-    return g - kl_weight * eps / sigma, log_softplus_backward(rho) * eps * (sigma * g - kl_weight * eps)  # E24
+    sigma = softplus(rho, e)
+    return g - kl_weight * eps / sigma, log_softplus_backward(rho, e) * eps * (sigma * g - kl_weight * eps)  # E24
 
 
 @kernel
@@ -174,13 +174,15 @@ def draw_gradient(dmu, drho, dw, score, rho, eps, weighting):
     """
     cast = rho.dtype.type
     part, kl_weight = cast(weighting.part), cast(weighting.kl_weight)
+    for j in range(rho.size):
+        drho[j] = decay(rho[j])
     if weighting.form == SHORT:
         for j in range(rho.size):
-            a, b = short_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight)
+            a, b = short_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight, drho[j])
             dmu[j], drho[j] = part * a, part * b
     elif weighting.form == PATH:
         for j in range(rho.size):
-            a, b = path_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight)
+            a, b = path_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight, drho[j])
             dmu[j], drho[j] = part * a, part * b
     else:
         for j in range(rho.size):
@@ -253,7 +255,7 @@ def forward_draw(ws, parameters, network, prior, objective, batch, draw):
         log_q, log_p = draw_weights(piece, prior, objective, draw, 0, True)
     else:
         copy(ws.w, parameters.mu)
-    out = placed_forward(ws, network, parameters.mu, batch.x, 0, rows, draw)
+    out = placed_forward(ws, network, parameters.mu, batch.x, *every(rows), draw)
     log_lik = log_likelihood(ws.log_lik[:rows], objective.likelihood, out, batch.y, parameters.log_noise)
     return log_q, log_p, log_lik, out
 
@@ -283,7 +285,7 @@ def free_energy_gradient(gradient, parameters, network, prior, objective, batch,
         log_q, log_p, log_lik = log_q + a / draws, log_p + b / draws, log_lik + c / draws
         dout = block(ws.doutputs, before_last, rows, out.shape[1])
         log_likelihood_backward(dout, gradient.log_noise, objective.likelihood, out, batch.y, parameters.log_noise)
-        placed_backward(ws, network, parameters.mu, rows, 0, rows, draw)
+        placed_backward(ws, network, parameters.mu, rows, *every(rows), draw)
         network_backward_weights(products[0], network, *multiplied(batch.x, ws), ws.doutputs)
         spread_gradient(products[-1], network, ws.second_inputs, ws.slopes, rows)
         if objective.draws > 0:

@@ -11,7 +11,7 @@ Philox is that of Salmon, Moraes, Dror and Shaw (2011); its words become normals
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.vectormath import BIT, HALF, ONE, TWO, ZERO, f32, horner, log
+from bbbnp.kernels.vectormath import HALF, ONE, STRIP, TWO, ZERO, f32, horner, log
 
 # Streams keep the uses of noise apart: the same index of two streams is two independent draws.
 WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS, PRUNING = range(10)
@@ -19,11 +19,12 @@ CONTEXTS, REWARDS, EXPLORING, THOMPSON, REPLAYED = range(10, 15)
 BLOCK_OF_NORMALS, BLOCK_OF_SIGNS = 4, 128  # what one counter gives: a filling must start at a multiple
 
 u64 = np.uint64
-MASK, SHIFT, SIGN_FREE = u64(0xFFFFFFFF), u64(32), u64(0x7FFFFFFF)
+MASK, SHIFT = u64(0xFFFFFFFF), u64(32)
 MULTIPLIER0, MULTIPLIER1 = u64(0xD2511F53), u64(0xCD9E8D57)
 WEYL0, WEYL1 = u64(0x9E3779B9), u64(0xBB67AE85)
 
-LOW30, MIDDLE, BIT30 = u64(0x3FFFFFFF), np.int32(1 << 29), u64(1 << 30)
+NO_BITS, BIT, BIT30 = np.int32(0), np.int32(1), np.int32(1 << 30)
+LOW30, MIDDLE = np.int32((1 << 30) - 1), np.int32(1 << 29)
 
 TO_UNIT, TO_EIGHTH_TURN = f32(2.0**-32), f32(np.pi / 4 * 2.0**-29)
 SIN = tuple(f32(c) for c in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1))  # Cephes, to pi/4
@@ -49,28 +50,61 @@ def words(block, seed, stream, step, draw):
 
 @kernel(inline=True)
 def minus_log_uniform(word):
-    """-log u with u = (word + 1/2)/2^32, float32: an exponential variable, all its digits kept at both ends."""
-    upper = word > SIGN_FREE
-    p = (f32(np.int32((~word if upper else word) & SIGN_FREE)) + HALF) * TO_UNIT  # u or 1 - u, at most 1/2
+    """-log u with u = (word + 1/2)/2^32, float32: an exponential variable, all its digits kept at both ends.
+
+    `word` is an int32, negative where the 32-bit word is 2^31 or more.
+    """
+    upper = word < NO_BITS
+    p = (f32(~word if upper else word) + HALF) * TO_UNIT  # u or 1 - u, at most 1/2
     u = ONE - p if upper else p
     lost = (ONE - u) - p if upper else ZERO  # what rounding took from 1 - p: log(u + lost) = log u + lost
     return -(log(u) + lost)
 
 
 @kernel(inline=True)
-def normal_pair(a, b):
-    """Two standard normals of two 32-bit words, float32 (Box and Muller 1958).
+def normal_pair(exponential, word):
+    """Two standard normals of an exponential variable and a word (int32), float32 (Box and Muller 1958).
 
-    z = r cos(angle), r sin(angle) with r = sqrt(-2 log u) of word a, at most 6.8, and an angle uniform on the circle:
-    30 bits of word b place it in [-pi/4, pi/4), one reflects it in the diagonal, one turns it by pi
+    z = r cos(angle), r sin(angle) with r = sqrt(2 exponential), at most 6.8, and an angle uniform on the circle: 30
+    bits of the word place it in [-pi/4, pi/4), one reflects it in the diagonal, the sign turns it by pi
     """
-    r = np.sqrt(TWO * minus_log_uniform(a))
-    r = -r if b > SIGN_FREE else r
-    x = f32(np.int32(np.int32(b & LOW30) - MIDDLE)) * TO_EIGHTH_TURN
+    r = np.sqrt(TWO * exponential)
+    r = -r if word < NO_BITS else r
+    x = f32(np.int32(np.int32(word & LOW30) - MIDDLE)) * TO_EIGHTH_TURN
     z = x * x
     sin, cos = x + x * z * horner(z, SIN), ONE - HALF * z + z * z * horner(z, COS)
-    reflect = (b & BIT30) == BIT30
+    reflect = (word & BIT30) != NO_BITS
     return r * (sin if reflect else cos), r * (cos if reflect else sin)
+
+
+@kernel
+def _fill_words(planes, n, block, seed, stream, step, draw):
+    """The words of the n counters block, block + 1, ...: first words in the first row of `planes`, int32, and so on."""
+    a, b, c, d = planes[0, :n], planes[1, :n], planes[2, :n], planes[3, :n]
+    for i in range(n):
+        four = words(block + i, seed, stream, step, draw)
+        a[i], b[i], c[i], d[i] = np.int32(four[0]), np.int32(four[1]), np.int32(four[2]), np.int32(four[3])
+
+
+@kernel
+def _fill_pairs(z, other, a, b):
+    """Two vectors of normals from two of words. Of a loop that does all of it, a processor can begin too little ahead
+    of what it waits for."""
+    for i in range(z.size):
+        z[i] = minus_log_uniform(a[i])
+    for i in range(z.size):
+        z[i], other[i] = normal_pair(z[i], b[i])
+
+
+@kernel
+def _interleave(eps, a, b, c, d):
+    """a[0], b[0], c[0], d[0], a[1], ... as far as `eps` has room."""
+    whole = eps.size // 4
+    for i in range(whole):
+        eps[4 * i], eps[4 * i + 1], eps[4 * i + 2], eps[4 * i + 3] = a[i], b[i], c[i], d[i]
+    rest = (a, b, c, d)
+    for k in range(eps.size - 4 * whole):
+        eps[4 * whole + k] = rest[k][whole]
 
 
 @kernel
@@ -86,16 +120,15 @@ def normals(eps, seed, stream, step, draw, start=0):
     start : int
         First index, a multiple of four.
     """
-    size, first = eps.size, start // 4
-    whole = size // 4
-    for i in range(whole):
-        a, b, c, d = words(first + i, seed, stream, step, draw)
-        eps[4 * i], eps[4 * i + 1] = normal_pair(a, b)
-        eps[4 * i + 2], eps[4 * i + 3] = normal_pair(c, d)
-    a, b, c, d = words(first + whole, seed, stream, step, draw)
-    rest = normal_pair(a, b) + normal_pair(c, d)
-    for i in range(size - 4 * whole):
-        eps[4 * whole + i] = rest[i]
+    counters = min(STRIP, eps.size + 3) // 4
+    z, planes = np.empty((4, counters), np.float32), np.empty((4, counters), np.int32)
+    for a in range(0, eps.size, STRIP):
+        part = eps[a:a + STRIP]
+        n = (part.size + 3) // 4
+        _fill_words(planes, n, (start + a) // 4, seed, stream, step, draw)
+        for k in range(0, 4, 2):
+            _fill_pairs(z[k, :n], z[k + 1, :n], planes[k, :n], planes[k + 1, :n])
+        _interleave(part, z[0], z[1], z[2], z[3])
 
 
 @kernel

@@ -18,19 +18,25 @@ from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_m
 
 
 @kernel(inline=True)
+def decay(rho):
+    """e = exp(-|rho|). Of a vector it is made first, in a loop of its own, and given to the functions below."""
+    return exp_minus(abs(rho))
+
+
+@kernel(inline=True)
 def _mantissa(rho, e):
-    """softplus(rho) exp(-min(rho, 0)), given e = exp_minus(abs(rho)): between log 2 and max(1, rho + log 2)."""
+    """softplus(rho) exp(-min(rho, 0)), given e = decay(rho): between log 2 and max(1, rho + log 2)."""
     ratio = log1p_ratio(e)
     return ratio if rho < ZERO else rho + e * ratio
 
 
 @kernel(inline=True)
-def softplus(rho):
+def softplus(rho, e=None):
     """Standard deviation of a weight (E3).
 
     sigma = log(1 + exp(rho)) = max(rho, 0) + log(1 + exp(-|rho|))
     """
-    e = exp_minus(abs(rho))
+    e = decay(rho) if e is None else e
     return max(rho, ZERO) + e * log1p_ratio(e)  # E3
 
 
@@ -40,17 +46,17 @@ def logistic(rho):
 
     s(rho) = 1/(1 + exp(-rho))
     """
-    e = exp_minus(abs(rho))
+    e = decay(rho)
     return (e if rho < ZERO else ONE) / (ONE + e)
 
 
 @kernel(inline=True)
-def logistic_mean(a, b, x):
+def logistic_mean(a, b, x, e=None):
     """s(-x) a + s(x) b, a mean whose small share keeps all its digits (E3).
 
     = (near + e far)/(1 + e),  e = exp(-|x|),  near that of the two with the larger share
     """
-    e = exp_minus(abs(x))
+    e = decay(x) if e is None else e
     near, far = (b, a) if x > ZERO else (a, b)
     return (near + e * far) / (ONE + e)
 
@@ -70,26 +76,26 @@ def log_softplus(rho):
 
     log sigma = min(rho, 0) + log m
     """
-    return min(rho, ZERO) + log(_mantissa(rho, exp_minus(abs(rho))))
+    return min(rho, ZERO) + log(_mantissa(rho, decay(rho)))
 
 
 @kernel(inline=True)
-def log_softplus_backward(rho):
+def log_softplus_backward(rho, e=None):
     """Derivative of log sigma with respect to rho (E3).
 
     r(rho) = d log sigma/d rho = s(rho)/sigma
     """
-    e = exp_minus(abs(rho))
+    e = decay(rho) if e is None else e
     return ONE / ((ONE + e) * _mantissa(rho, e))
 
 
 @kernel(inline=True)
-def reparameterize(mu, rho, eps):
+def reparameterize(mu, rho, eps, e=None):
     """A weight as a function of its parameters and of noise that does not depend on them (E4).
 
     w = mu + sigma eps
     """
-    return mu + softplus(rho) * eps  # E4
+    return mu + softplus(rho, e) * eps  # E4
 
 
 @kernel(inline=True)
@@ -105,9 +111,11 @@ def reparameterize_backward(dw, rho, eps):
 def _sample_strip(w, m, mu, rho, eps):
     """w = mu + sigma*eps (E4) and m = exp(log sigma - min(rho, 0)), which share an exponential; all (P,)."""
     for j in range(w.size):
-        r = rho[j]  # w might lie over rho, for all the compiler knows, and the exponential would be computed twice
-        w[j] = reparameterize(mu[j], r, eps[j])
-        m[j] = _mantissa(r, exp_minus(abs(r)))
+        m[j] = decay(rho[j])
+    for j in range(w.size):
+        r, e = rho[j], m[j]  # w might lie over them, for all the compiler knows
+        w[j] = reparameterize(mu[j], r, eps[j], e)
+        m[j] = _mantissa(r, e)
 
 
 @kernel(reorder=True)

@@ -8,14 +8,14 @@ known when compiling:
 One component is the Gaussian prior; two are the paper's spike and slab. The components are added by one rule, which
 never leaves the logarithm:
 
-    log(exp(a) + exp(b)) = max(a, b) + softplus(-|b - a|),     responsibility of b = s(b - a)
+    log(exp(a) + exp(b)) = max(a, b) + log(1 + exp(-|b - a|)),     responsibility of b = s(b - a)
 """
 
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.posterior import logistic_mean, softplus
-from bbbnp.kernels.vectormath import HALF, STRIP
+from bbbnp.kernels.posterior import decay, logistic_mean
+from bbbnp.kernels.vectormath import HALF, STRIP, log1p_ratio
 
 
 @kernel(inline=True)
@@ -37,23 +37,30 @@ def gaussian_score(w, precision):
 
 
 @kernel(inline=True)
-def log_add(a, b):
-    """log(exp(a) + exp(b)), with no digit lost whichever is the larger."""
-    return max(a, b) + softplus(-abs(b - a))
+def log_add(a, b, e=None):
+    """log(exp(a) + exp(b)), with no digit lost whichever is the larger; e = decay(b - a)."""
+    e = decay(b - a) if e is None else e
+    return max(a, b) + e * log1p_ratio(e)
 
 
 @kernel(inline=True)
-def mixture(w, prior):
+def joining(w, prior):
+    """exp(-|b - a|), of which a mixture of two components is made; a, b their log-densities at one weight (E7)."""
+    return decay(gaussian_log_density(w, prior[-2], prior[-1]) - gaussian_log_density(w, prior[0], prior[1]))
+
+
+@kernel(inline=True)
+def mixture(w, prior, e=None):
     """Log-density of one weight under the scale mixture, and its derivative (E7; paper, equation 7, per weight).
 
     log P(w) = log sum_k pi_k N(w; 0, sigma_k^2),  d log P(w)/dw = -w sum_k r_k/sigma_k^2,  r_k the responsibility of
-    component k for w: both are made of the same exponential
+    component k for w: both are made of the same exponential, which of two components may be given, `joining(w, prior)`
     """
     total, precision = gaussian_log_density(w, prior[0], prior[1]), prior[1]
     for k in range(2, len(prior), 2):
         log_density = gaussian_log_density(w, prior[k], prior[k + 1])
-        precision = logistic_mean(precision, prior[k + 1], log_density - total)
-        total = log_add(total, log_density)  # E7
+        precision = logistic_mean(precision, prior[k + 1], log_density - total, e)
+        total = log_add(total, log_density, e)  # E7
     return total, gaussian_score(w, precision)
 
 
@@ -67,8 +74,14 @@ def mixture_score(w, prior):
 def _score_strip(log_density, score, w, prior):
     """What `mixture` gives for every weight of a strip; to add while storing would be to add in an order that depends
     on where the arrays lie."""
-    for j in range(w.size):
-        log_density[j], score[j] = mixture(w[j], prior)
+    if len(prior) == 4:
+        for j in range(w.size):
+            log_density[j] = joining(w[j], prior)
+        for j in range(w.size):
+            log_density[j], score[j] = mixture(w[j], prior, log_density[j])
+    else:
+        for j in range(w.size):
+            log_density[j], score[j] = mixture(w[j], prior)
 
 
 @kernel(reorder=True)

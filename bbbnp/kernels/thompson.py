@@ -187,8 +187,8 @@ def learn(t, learner, memory, minibatches):
         step = t * minibatches + k
         replay(learner.data, memory, remembered, learner.seed, step)
         cursor = Cursor(learner.seed + (t + 1 << 32), k, 0, 0) if fresh else Cursor(learner.seed, step, 0, 0)
-        if train_serial(1, history, state, learner.network, learner.prior, learner.objective, learner.optimizer,
-                        learner.data, plan, cursor, learner.ws)[0] == 0:
+        if train_serial(np.int64(1), history, state, learner.network, learner.prior, learner.objective,
+                        learner.optimizer, learner.data, plan, cursor, learner.ws)[0] == 0:  # a literal compiles anew
             return False
     for j in range(state.theta.size):
         if not np.isfinite(state.theta[j]):

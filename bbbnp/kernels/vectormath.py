@@ -29,10 +29,8 @@ LOG2_E = f32(1.44269504088896341)
 LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
 EXP_MIN, EXP_MAX = f32(-87.33654), f32(88.72283)  # where exp leaves the normal numbers
 TO_INTEGER = f32(1.5 * 2**23)  # added to a number below 2^22, it leaves the nearest integer in the low bits
-SQRT_HALF = f32(0.707106781186547524)
 TANH_SPLIT = f32(0.625)
-BIAS, MANTISSA_BITS, BIT = np.int32(127), np.int32(23), np.int32(1)
-MANTISSA, EXPONENT_OF_HALF = np.int32(0x007FFFFF), np.int32(0x3F000000)
+MANTISSA_BITS, BITS_OF_SQRT_HALF = np.int32(23), f32(0.707106781186547524).view(np.int32)
 EXP = tuple(f32(c) for c in (
     1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1))
 LOG = tuple(f32(c) for c in (
@@ -110,13 +108,12 @@ def _exp_minus32(x):  # pragma: no cover
 
 @kernel(inline=True)
 def _log32(x):  # pragma: no cover
-    # x = 2^n (1 + t) with 1 + t in [sqrt(1/2), sqrt(2)): log x = n log 2 + log(1 + t), for normal x.
+    # x = 2^n (1 + t) with 1 + t in [sqrt(1/2), sqrt(2)): log x = n log 2 + log(1 + t), for normal x. Floats are in the
+    # order of their bits, so that n is what the exponent has grown since sqrt(1/2).
     bits = f32(x).view(np.int32)
-    m = np.int32((bits & MANTISSA) | EXPONENT_OF_HALF).view(np.float32)
-    low = m < SQRT_HALF
-    t = (m + m if low else m) - ONE
-    n = f32(np.int32((bits >> MANTISSA_BITS) - BIAS + BIT)) - (ONE if low else ZERO)
-    z = t * t
+    exponent = np.int32(np.int32(bits - BITS_OF_SQRT_HALF) >> MANTISSA_BITS)
+    t = np.int32(bits - np.int32(exponent << MANTISSA_BITS)).view(np.float32) - ONE
+    n, z = f32(exponent), t * t
     y = t + (t * z * horner(t, LOG) + n * LN2_LOW - HALF * z) + n * LN2_HIGH
     y = (NAN if x < ZERO else -INFINITY) if x <= ZERO else y
     return y if x < INFINITY else x

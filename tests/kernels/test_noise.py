@@ -43,11 +43,11 @@ def draws(size=DRAWS, dtype=np.float32, start=0, **key):
 @numba.njit
 def pair_map(z, a, b):
     for i in range(a.size):
-        z[0, i], z[1, i] = noise.normal_pair(a[i], b[i])
+        z[0, i], z[1, i] = noise.normal_pair(noise.minus_log_uniform(a[i]), b[i])
 
 
 def normals_of(a, b):
-    a, b = (np.atleast_1d(np.asarray(words, np.uint64)) for words in (a, b))
+    a, b = (np.atleast_1d(np.asarray(words, np.uint32)).view(np.int32) for words in (a, b))
     z = np.full((2, a.size), np.nan, np.float32)
     pair_map(z, a, b)
     return z
@@ -165,7 +165,8 @@ def test_float64_draws_are_the_float32_draws():
 @pytest.mark.skipif(not JIT, reason="this run is the plain Python")
 def test_compiled_draws_equal_those_of_plain_python(monkeypatch):
     compiled, plain = draws(4003), np.full(4003, np.nan, np.float32)
-    for name in "horner", "philox", "words", "minus_log_uniform", "normal_pair":
+    for name in ("horner", "philox", "words", "minus_log_uniform", "normal_pair", "_fill_words", "_fill_pairs",
+                 "_interleave"):
         monkeypatch.setattr(noise, name, getattr(noise, name).py_func)
     noise.normals.py_func(plain, *KEY.values())
     np.testing.assert_allclose(compiled, plain, rtol=1e-6, atol=1e-6)
@@ -288,7 +289,7 @@ def test_a_filling_starts_at_index_zero_and_goes_on_where_a_counter_ends():
 
 
 def test_the_lowest_bit_of_a_word_turns_the_angle():
-    cos, sin = noise.normal_pair(np.uint64(1 << 20), np.uint64((1 << 29) + 1))
+    cos, sin = noise.normal_pair(np.float32(2), np.int32((1 << 29) + 1))
     assert sin == pytest.approx(cos * np.pi / 4 * 2.0**-29, rel=1e-6)
 
 
