@@ -73,7 +73,7 @@ def execute(notebook, folder, solved):
     from nbclient.exceptions import CellExecutionError
     allowed = [] if solved else ["NotImplementedError"]
     client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", allow_error_names=allowed,
-                            record_timing=False, extra_arguments=["--log-level=ERROR"],
+                            record_timing=False, coalesce_streams=True, extra_arguments=["--log-level=ERROR"],
                             resources={"metadata": {"path": str(folder)}})
     try:
         asyncio.run(client.async_execute(env={**os.environ, "BBBNP_STATIC": "1", "PYTHONPATH": os.pathsep.join(
