@@ -175,7 +175,7 @@ def draw_gradient(dmu, drho, dw, score, rho, eps, weighting):
     cast = rho.dtype.type
     part, kl_weight = cast(weighting.part), cast(weighting.kl_weight)
     for j in range(rho.size):
-        drho[j] = decay(rho[j])
+        drho[j] = decay(rho[j])  # lies there until its place is needed
     if weighting.form == SHORT:
         for j in range(rho.size):
             a, b = short_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight, drho[j])

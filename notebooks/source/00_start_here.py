@@ -147,7 +147,7 @@ show.source(reference.bayes_rule, reference.softplus, reference.reparameterize)
 
 # %% [markdown]
 # Each has a twin that is compiled, fast, and finite where the page is not. That of Step 5 never takes the exponential
-# of a large number:
+# of a large number; `decay(rho)` is $e^{-|\rho|}$, and who has it already may give it:
 
 # %%
 show.source(posterior.softplus, posterior.reparameterize)

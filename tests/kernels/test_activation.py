@@ -54,6 +54,11 @@ def test_nan_stays_nan_so_that_divergence_is_seen(dtype, name):
     assert np.isnan(h[0, 0]) and np.isfinite(h[0, 1])
 
 
+def test_relu_of_infinity_is_infinity_and_of_minus_infinity_nan(dtype):
+    with np.errstate(invalid="ignore"):  # as plain Python, inf - inf is warned of
+        np.testing.assert_array_equal(forward(np.array([np.inf, -np.inf], dtype), "relu"), [np.inf, np.nan])
+
+
 WRONG = {
     "x1.001": (ACTIVATIONS, lambda dx, dh, x, h: 1.001 * dx),
     "flipped sign": (ACTIVATIONS, lambda dx, dh, x, h: -dx),
