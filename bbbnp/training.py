@@ -1,7 +1,8 @@
-"""The loop around the hot loop: slices of about a tenth of a second, and between them progress, validation, Ctrl-C.
+"""The loop around the hot loop: slices of about a quarter of a second, and between them progress, validation, Ctrl-C.
 
 A compiled call cannot be interrupted, so the hot loop is called in slices. How many steps a slice has depends on the
-clock; what a step computes does not. A slice that ends in a free energy that is not finite is undone.
+clock; what a step computes does not. A slice that ends in a free energy that is not finite is undone: for that, all
+parameters are copied and looked at once a slice, which in a large network costs a part of a step.
 
 BLAS is held to one thread while training, since the workers of OpenBLAS spin after each product beside Numba's own
 threads. On an idle machine it makes no difference to a small network; where other work ran, fits without the limit
@@ -23,7 +24,7 @@ from bbbnp.kernels import elbo, fused, hotloop
 from bbbnp.kernels.dense import Network
 from bbbnp.kernels.optimizer import Optimizer
 
-SLICE_SECONDS = 0.1
+SLICE_SECONDS = 0.25
 VALIDATIONS = 100  # at most this many looks at the validation data in one call
 MOST_LOG_NOISE = 30  # a deviation beyond e^30, or below e^-30, of standardised targets was not learnt but blown up
 

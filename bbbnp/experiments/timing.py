@@ -16,6 +16,7 @@ from bbbnp.kernels.elbo import UNIFORM
 from bbbnp.objective import GaussianPrior, Objective, ScaleMixture
 
 INPUTS, CLASSES, BATCH = 784, 10, 128
+MINIBATCHES = 40  # of the large networks' data: what a call of `training.run` costs, beside its steps, is then small
 PRIORS = {"mixture": ScaleMixture(), "gaussian": GaussianPrior()}
 # widths, batch, examples: the paper's regression (100 points at once) and bandit
 SMALL = {"1-100-1": ((1, 100, 1), 100, 100), "119-100-100-1": ((119, 100, 100, 1), 64, 4096)}
@@ -33,7 +34,7 @@ class Trainer:
     def __init__(self, widths, prior, *, batch=None, examples=None, likelihood="categorical", threads=None,
                  settings=None, **pieces):
         batch = batch or BATCH
-        examples = examples or 10 * batch
+        examples = examples or MINIBATCHES * batch
         architecture, rng = Architecture(widths), np.random.default_rng(0)
         x = rng.standard_normal((examples, widths[0]), dtype=np.float32)
         y = (rng.integers(widths[-1], size=(examples, 1)) if likelihood == "categorical" else x[:, :1]).astype("f4")
@@ -57,7 +58,7 @@ def shape(network):
     """Widths, batch and number of examples of 784-H-H-10, which goes by its H, or of a small network, by its widths."""
     if network in SMALL:
         return SMALL[network]
-    return (INPUTS, int(network), int(network), CLASSES), BATCH, 10 * BATCH
+    return (INPUTS, int(network), int(network), CLASSES), BATCH, MINIBATCHES * BATCH
 
 
 def trainer(network, prior):
