@@ -13,7 +13,7 @@ RELU, TANH, SIGMOID = range(3)
 
 @kernel(inline=True)
 def relu(x):
-    """y = max(x, 0) = x - min(x, 0), and NaN at -inf, where training has diverged (E11)."""
+    """y = max(x, 0) = x - min(x, 0), and NaN at -inf, where a sum has overflowed (E11)."""
     return x - min(x, ZERO)  # E11
 
 

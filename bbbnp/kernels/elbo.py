@@ -252,7 +252,7 @@ def forward_draw(ws, parameters, network, prior, objective, batch, draw):
     log_q, log_p, rows = 0.0, 0.0, batch.x.shape[0]
     if objective.draws > 0:
         piece = Piece(parameters.mu, parameters.rho, ws.w, ws.eps, ws.spread)
-        log_q, log_p = draw_weights(piece, prior, objective, draw, 0, True)
+        log_q, log_p = draw_weights(piece, prior, objective, draw, np.int64(0), True)
     else:
         copy(ws.w, parameters.mu)
     out = placed_forward(ws, network, parameters.mu, batch.x, *every(rows), draw)

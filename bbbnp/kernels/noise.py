@@ -120,7 +120,7 @@ def normals(eps, seed, stream, step, draw, start=0):
     start : int
         First index, a multiple of four.
     """
-    counters = min(STRIP, eps.size + 3) // 4
+    counters = (min(STRIP, eps.size) + 3) // 4
     z, planes = np.empty((4, counters), np.float32), np.empty((4, counters), np.int32)
     for a in range(0, eps.size, STRIP):
         part = eps[a:a + STRIP]

@@ -21,7 +21,7 @@ f32 = np.float32
 
 # Exact in float32 and typed so: a Python literal would turn a float32 expression into float64 when compiled.
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
-STRIP = 1024  # terms that a sum adds in the arrays' own precision, in full vectors, before it goes on in float64
+STRIP = 1024  # numbers done at a time: so many terms a sum adds in their own precision; a multiple of four
 HALF_LOG_2PI = 0.9189385332046727  # float64, for sums that are accumulated in float64
 
 INFINITY, NAN = f32(np.inf), f32(np.nan)

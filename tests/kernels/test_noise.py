@@ -153,9 +153,12 @@ def test_any_start_and_any_size_cut_the_same_vector():
         np.testing.assert_array_equal(draws(50 - 4 * k, start=4 * k), full[4 * k:])
     for size in range(10):
         np.testing.assert_array_equal(draws(size), full[:size])
-    for block in range(12):
+    beyond = draws(2 * noise.STRIP + 7)  # they are made strip by strip
+    np.testing.assert_array_equal(beyond[:50], full)
+    np.testing.assert_array_equal(draws(noise.STRIP + 7, start=noise.STRIP), beyond[noise.STRIP:])
+    for block in (*range(12), noise.STRIP // 4 - 1, noise.STRIP // 4, noise.STRIP // 2):
         words = philox_twin((block, KEY["draw"], KEY["step"], KEY["stream"]), (SEED, 0))
-        np.testing.assert_array_equal(full[4 * block:4 * block + 4], normals_of(words[::2], words[1::2]).T.ravel())
+        np.testing.assert_array_equal(beyond[4 * block:4 * block + 4], normals_of(words[::2], words[1::2]).T.ravel())
 
 
 def test_float64_draws_are_the_float32_draws():

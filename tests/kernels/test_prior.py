@@ -110,6 +110,17 @@ def test_density_and_score_are_those_of_the_reference(dtype, assert_twins, pairs
     assert_twins(score(w, pairs), reference.mixture_score(w.astype(float), pairs), eps32=5)
 
 
+@pytest.mark.E7
+@pytest.mark.parametrize("pairs", [GAUSSIAN, PAPER, THREE], ids=len)
+@pytest.mark.parametrize("size", [0, 1, 7, prior.STRIP + 1])
+def test_the_score_of_a_vector_is_that_of_each_of_its_weights(dtype, assert_twins, pairs, size):
+    w, ours = np.random.default_rng(6).normal(size=size).astype(dtype), components(pairs, dtype)
+    of_vector = np.full_like(w, np.nan)
+    log_p = prior.score_weights(of_vector, w, ours)
+    assert_twins(of_vector, score(w, pairs), eps32=4)
+    assert_twins(log_p, np.sum([prior.mixture(v, ours)[0] for v in w], dtype=float), eps32=4)
+
+
 def mixed(w, pairs, pi=None, sigma=None):
     """Score with responsibilities from other weights `pi`, or divided by other deviations `sigma`."""
     own_pi, own_sigma = np.array(pairs).T[:, :, None]

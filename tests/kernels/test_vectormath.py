@@ -99,11 +99,11 @@ ULPS = (
     (vectormath.log, np.log, ((1.1754944e-38, 0.5), (0.5, 2), (2, 3.4e38)), 1, 0),  # 0.83
     (vectormath.log1p_ratio, log1p_ratio, ((1e-38, 1e-3), (1e-3, 1)), 2, 0),  # 1.81
     (vectormath.tanh, np.tanh, ((1e-30, 0.1), (0.1, 20), (-0.1, -20)), 2, 0),  # 1.51
-    (posterior.softplus, softplus, NORMAL, 3.5, 0),  # 3.02
+    (posterior.softplus, softplus, NORMAL, 3.5, 0),  # 3.14
     (posterior.logistic, logistic, NORMAL, 3, 0),  # 2.60
     (larger, lambda x: special.expit(np.abs(x)), RHO, 1.5, 0),  # 1.497
     (smaller, lambda x: logistic(-np.abs(x)), ((1e-8, 87.3), (-1e-8, -87.3)), 3, 0),  # 2.95
-    (added, softplus, NORMAL, 3, 0),  # 2.92
+    (added, softplus, NORMAL, 3.5, 0),  # 3.14
     (posterior.log_softplus, log_softplus, RHO, 2.5, 1),  # 2.16
     (posterior.log_softplus_backward, log_softplus_backward, RHO, 4.5, 0),  # 4.04
 )
