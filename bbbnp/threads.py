@@ -7,18 +7,17 @@ in another order: neither which one runs nor how many threads BLAS has changes t
 """
 
 import contextlib
+import functools
 import os
 import threading
 
 import numba
-import scipy.linalg.cython_blas  # noqa: F401  (the BLAS behind products in kernels: loaded here, to be limited)
 from threadpoolctl import ThreadpoolController
 
 from bbbnp import _check
 from bbbnp.architecture import LARGE
 from bbbnp.kernels import hotloop, predictive
 
-LIBRARIES = ThreadpoolController()  # to look for them again at every call would cost a small network milliseconds
 _state = {"lock": threading.Lock(), "forked": False, "blas": threading.Lock(), "limited": 0, "limits": None}
 
 
@@ -31,6 +30,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+@functools.cache
+def _libraries():
+    """The BLAS behind NumPy and behind products in kernels, which is loaded here, as late as it is needed: it takes
+    longer than all the rest of `import bbbnp`. To look for them again at every call would cost milliseconds."""
+    import scipy.linalg.cython_blas  # noqa: F401
+    return ThreadpoolController()
+
+
 @contextlib.contextmanager
 def one_blas_thread():
     """BLAS on one thread, until the last of those who ask for it is done.
@@ -40,7 +47,7 @@ def one_blas_thread():
     """
     with _state["blas"]:
         if _state["limited"] == 0:
-            _state["limits"] = LIBRARIES.limit(limits=1, user_api="blas")
+            _state["limits"] = _libraries().limit(limits=1, user_api="blas")
         _state["limited"] += 1
     try:
         yield

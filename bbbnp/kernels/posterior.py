@@ -19,7 +19,7 @@ from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_m
 
 @kernel(inline=True)
 def decay(rho):
-    """e = exp(-|rho|). Where vectors of weights are trained, a loop of its own makes it first, for the functions that take `e`."""
+    """e = exp(-|rho|). In training a loop of its own makes it first, for those functions below that take it."""
     return exp_minus(abs(rho))
 
 
