@@ -5,6 +5,7 @@ their own. Times are of `training.run`, which draws minibatches and computes the
 costs are in nanoseconds per weight and step.
 """
 
+import itertools
 import os
 import statistics
 import subprocess
@@ -26,14 +27,16 @@ HIDDEN, WIDTHS = (400, 800, 1200), (100, 200, 400, 800, 1200, 2400)
 
 
 def step_records(rounds, thread_counts):
-    """Step and floor of 784-H-H-10 for each H, both priors and each number of threads, all in turn."""
-    trainers, floors = {}, {}
-    for hidden in HIDDEN:
+    """Step and floor of 784-H-H-10 for each H, both priors and each number of threads: all in turn, steps after their
+    floor, since a machine's neighbours come and go in seconds."""
+    trainers, contestants = {}, {}
+    for hidden, count in itertools.product(HIDDEN, thread_counts):
         widths = (timing.INPUTS, hidden, hidden, timing.CLASSES)
-        for count in thread_counts:
-            floors[hidden, count] = products(widths, timing.BATCH, count)
-            trainers |= {(hidden, prior, count): Trainer(widths, PRIORS[prior], threads=count) for prior in PRIORS}
-    times = in_turn(floors | {key: trainer.run for key, trainer in trainers.items()}, rounds)
+        contestants[hidden, count] = products(widths, timing.BATCH, count)
+        for prior in PRIORS:
+            trainer = trainers[hidden, prior, count] = Trainer(widths, PRIORS[prior], threads=count)
+            contestants[hidden, prior, count] = trainer.run
+    times = in_turn(contestants, rounds)
     for (hidden, prior, count), trainer in trainers.items():
         step = [t / trainer.steps / trainer.size * 1e9 for t in times[hidden, prior, count]]
         possible = [times[hidden, c] for c in thread_counts if c <= count]  # more threads need not be faster
