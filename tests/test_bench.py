@@ -23,8 +23,8 @@ ROUNDS, INPUTS, BATCH, CLASSES, HIDDEN, WIDTHS = (3, 5, 6, 10, (3, 4), (2, 3, 4)
 @pytest.fixture(autouse=True)
 def small_and_by_our_clock(monkeypatch):
     """Small networks, and a clock that moves by a millisecond whenever it is read."""
-    for name, value in (("INPUTS", INPUTS), ("BATCH", BATCH), ("CLASSES", CLASSES), ("MINIBATCHES", 10), ("SECONDS", 1e-3),
-                        ("SMALL", {"1-2-1": ((1, 2, 1), 4, 4)})):
+    for name, value in (("INPUTS", INPUTS), ("BATCH", BATCH), ("CLASSES", CLASSES), ("MINIBATCHES", 10),
+                        ("SECONDS", 1e-3), ("SMALL", {"1-2-1": ((1, 2, 1), 4, 4)})):
         monkeypatch.setattr(timing, name, value)
     monkeypatch.setattr(bench, "HIDDEN", HIDDEN)
     monkeypatch.setattr(bench, "WIDTHS", WIDTHS)
