@@ -92,7 +92,7 @@ def test_the_plan_has_every_cell_with_the_settings_of_its_search(trials, tmp_pat
     for method, budget in mnist_grid.BUDGETS.items():
         mnist_grid.run(tmp_path, method, jobs=1, budget=budget, progress=False)
     cells = mnist_table.plan(tmp_path)
-    assert len(cells) == 4 * (3 + 2 + 1) + 2 and next(iter(cells)) == "mixture_1200_0"
+    assert len(cells) == 4 * (3 + 3 + 2) + 2 and next(iter(cells)) == "mixture_1200_0"
     assert [cells[f"mixture_400_{seed}"]["seed"] for seed in range(5)] == [0, 1, 2, 3, 4]
     assert cells["sgd_800_0"]["learning_rate"] == 1e-3 and not any(c["held_out"] for c in cells.values())
     assert {c["epochs"] for c in cells.values()} == {mnist_table.EPOCHS}

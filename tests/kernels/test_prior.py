@@ -118,7 +118,8 @@ def test_the_score_of_a_vector_is_that_of_each_of_its_weights(dtype, assert_twin
     of_vector = np.full_like(w, np.nan)
     log_p = prior.score_weights(of_vector, w, ours)
     assert_twins(of_vector, score(w, pairs), eps32=4)
-    assert_twins(log_p, np.sum([prior.mixture(v, ours)[0] for v in w], dtype=float), eps32=4)
+    # a strip is added in its own precision, one after another in plain Python: sqrt(STRIP)/2 roundings
+    assert_twins(log_p, np.sum([prior.mixture(v, ours)[0] for v in w], dtype=float), eps32=16)
 
 
 def mixed(w, pairs, pi=None, sigma=None):
