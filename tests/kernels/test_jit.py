@@ -117,6 +117,6 @@ def test_functions_of_numbers_that_loops_call_are_inlined():
                    for name in called(kernels[caller])} - inner:
         inner |= more
     needed = {name for name in inner & kernels.keys() if numbers_only(kernels[name])}
-    needed |= {"horner", "philox", "mixture", "joining"}  # their loops are unrolled: of known length
+    needed |= {"horner", "philox", "mixture", "joining"}  # loops of known length, or a tuple's entries
     needed |= {"_exp32", "_log32", "_tanh32"}  # called in place of exp, log and tanh
     assert len(needed) > 30 and needed <= inlined, needed - inlined
