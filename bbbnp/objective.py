@@ -12,7 +12,7 @@ LIKELIHOODS = {
     "gaussian": likelihood.GAUSSIAN, "gaussian_learned": likelihood.GAUSSIAN,
     "gaussian_input": likelihood.GAUSSIAN_INPUT, "categorical": likelihood.CATEGORICAL,
     "bernoulli": likelihood.BERNOULLI}
-FORMS = {"short": elbo.SHORT, "paper": elbo.PAPER}
+FORMS = {"short": draw.SHORT, "paper": draw.PAPER}
 PLACEMENTS = {"weights": draw.WEIGHTS, "local": draw.LOCAL, "flipout": draw.FLIPOUT}
 KLS = {"sampled": divergence.SAMPLED, "closed": divergence.CLOSED}
 GRADIENTS = ("total", "path")
@@ -185,7 +185,7 @@ class Objective:
     @property
     def for_kernels(self):
         """All but the prior as kernels take it; the prior is `prior.components(dtype)`."""
-        form = elbo.PATH if self.gradient == "path" else FORMS[self.form]
+        form = draw.PATH if self.gradient == "path" else FORMS[self.form]
         placement = PLACEMENTS[self.weight_noise] if self.dropout is None else draw.DROPOUT
         return elbo.Objective(LIKELIHOODS[self.likelihood], self.draws, form, placement, KLS[self.kl],
                               bool(self.antithetic), *map(float, self.dropout or (0, 0)), False)

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from bbbnp import GaussianPrior, Objective, ScaleMixture, minibatch_weights
-from bbbnp.kernels import divergence, draw, elbo
+from bbbnp.kernels import divergence, draw
 from bbbnp.kernels.prior import log_prior
 from bbbnp.objective import ESTIMATOR, MINIBATCH_WEIGHTS
 
@@ -64,10 +64,10 @@ def test_kl_weight_is_temperature_times_minibatch_weight():
 
 
 def test_the_defaults_are_those_of_before_and_pairs_may_have_either_form():
-    assert Objective().for_kernels[2:] == (elbo.SHORT, draw.WEIGHTS, divergence.SAMPLED, False, 0, 0, False)
+    assert Objective().for_kernels[2:] == (draw.SHORT, draw.WEIGHTS, divergence.SAMPLED, False, 0, 0, False)
     assert {"weight_noise": "weights", "antithetic": False, "kl": "sampled", "gradient": "total"} == ESTIMATOR
-    assert Objective(draws=2, antithetic=True, form="paper").for_kernels.form == elbo.PAPER
-    assert Objective(gradient="path").for_kernels.form == elbo.PATH
+    assert Objective(draws=2, antithetic=True, form="paper").for_kernels.form == draw.PAPER
+    assert Objective(gradient="path").for_kernels.form == draw.PATH
 
 
 @pytest.mark.E25

@@ -12,6 +12,7 @@ from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 
 WEIGHTS, LOCAL, FLIPOUT, DROPOUT = range(4)
+SHORT, PAPER, PATH = range(3)  # forms of the gradient (E13, E12, E24); see `elbo`
 
 
 class Draw(NamedTuple):
@@ -29,7 +30,10 @@ class Draw(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """The same stretch of mu, rho and of a draw's w, eps and S' (`spread`, or empty)."""
+    """The same stretch of mu, rho and of a draw's w, eps and S' (`spread`, or empty).
+
+    All that the short form of the gradient needs of a draw once w is there is r(rho), which then lies in `eps`.
+    """
 
     mu: np.ndarray
     rho: np.ndarray

@@ -17,7 +17,7 @@ import numpy as np
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, network_backward_weights
 from bbbnp.kernels.divergence import SAMPLED, gaussian_kl_backward, prior_deviation
-from bbbnp.kernels.draw import Draw, Piece, draw_of
+from bbbnp.kernels.draw import PATH, SHORT, Draw, Piece, draw_of
 from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.placement import draw_weights, every, placed_backward, placed_forward
@@ -28,7 +28,6 @@ from bbbnp.kernels.pruning import finite, leave_pruned, left_of
 from bbbnp.kernels.second_product import spread_backward, spread_gradient
 
 UNIFORM, GEOMETRIC = range(2)
-SHORT, PAPER, PATH = range(3)
 
 
 class Objective(NamedTuple):
@@ -130,14 +129,14 @@ def complexity(log_q, log_p, kl_weight):
 
 
 @kernel(inline=True)
-def short_gradient(g, rho, eps, kl_weight, e=None):
+def short_gradient(g, slope, displacement, kl_weight):
     """Gradient of the free energy of one draw in mu and rho, after the mu- and w-terms of log q have cancelled (E13).
 
     dmu = g,  drho = r(rho) (sigma eps g - kl_weight),  with g = d(-log P(D | w))/dw - kl_weight dlog P(w)/dw
 
-    r(rho) = d log sigma/d rho, so the bracket is the gradient in log sigma; E12 has eps g s(rho), and s = r sigma.
+    r(rho) = d log sigma/d rho is the slope, so the bracket is the gradient in log sigma, and sigma eps = w - mu.
     """
-    return g, log_softplus_backward(rho, e) * (softplus(rho, e) * eps * g - kl_weight)  # E13
+    return g, slope * (displacement * g - kl_weight)  # E13
 
 
 @kernel(inline=True)
@@ -167,20 +166,22 @@ def path_gradient(g, rho, eps, kl_weight, e=None):
 
 
 @kernel
-def draw_gradient(dmu, drho, dw, score, rho, eps, weighting):
+def draw_gradient(dmu, drho, dw, score, piece, weighting):
     """Fill `dmu` and `drho` with one draw's part of the gradient in mu and rho (E12, E13, E24).
 
-    Arrays of one shape; dw that of -log P(D | w) in w, score that of log P(w).
+    Arrays of one shape; dw that of -log P(D | w) in w, score that of log P(w). In the short form `piece.eps` is r(rho).
     """
-    cast = rho.dtype.type
-    part, kl_weight = cast(weighting.part), cast(weighting.kl_weight)
-    for j in range(rho.size):
-        drho[j] = decay(rho[j])  # lies there until its place is needed
+    eps, part, kl_weight = piece.eps, dmu.dtype.type(weighting.part), dmu.dtype.type(weighting.kl_weight)
     if weighting.form == SHORT:
+        for j in range(dmu.size):
+            dmu[j] = part * (dw[j] - kl_weight * score[j])
+        for j in range(dmu.size):
+            dmu[j], drho[j] = short_gradient(dmu[j], eps[j], piece.w[j] - piece.mu[j], part * kl_weight)
+        return
+    rho = finite(piece.rho) if weighting.pruned else piece.rho
+    if weighting.form == PATH:
         for j in range(rho.size):
-            a, b = short_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight, drho[j])
-            dmu[j], drho[j] = part * a, part * b
-    elif weighting.form == PATH:
+            drho[j] = decay(rho[j])  # lies there until its place is needed
         for j in range(rho.size):
             a, b = path_gradient(dw[j] - kl_weight * score[j], rho[j], eps[j], kl_weight, drho[j])
             dmu[j], drho[j] = part * a, part * b
@@ -204,20 +205,19 @@ def weights_gradient(dmu, drho, score, dw, ds, piece, prior, weighting):
     """Fill `dmu` and `drho` with one draw's part of the gradient in mu and rho, wherever its noise entered.
 
     Shapes: all (n,); dw is dW, or dMu beside ds = dS' (E16, E22), which is not read where the noise is in the weights;
-    `score` is scratch. Returns log P(w), which costs little beside its derivative, or 0 where the KL is closed.
+    `score` is scratch. Returns log P(w), which comes with its derivative, or 0 where the KL is closed.
     """
-    in_weights, part = piece.spread.size == 0, dmu.dtype.type(weighting.part)
-    rho, log_p = finite(piece.rho) if weighting.pruned else piece.rho, 0.0
+    in_weights, part, log_p = piece.spread.size == 0, dmu.dtype.type(weighting.part), 0.0
     if weighting.kl == SAMPLED:
         log_p = score_weights(score, piece.w, prior)
         if weighting.pruned:
             log_p = log_prior(left_of(piece).w, prior)  # E19
     if weighting.kl == SAMPLED and in_weights:
-        draw_gradient(dmu, drho, dw, score, rho, piece.eps, weighting)
+        draw_gradient(dmu, drho, dw, score, piece, weighting)
         leave_pruned(dmu, drho, piece.rho, weighting.pruned)
         return log_p
     if weighting.kl == SAMPLED:  # the KL's part alone, as if the likelihood were flat; in one call it rounds otherwise
-        draw_gradient(dmu, drho, np.zeros_like(dw), score, rho, piece.eps, weighting)
+        draw_gradient(dmu, drho, np.zeros_like(dw), score, piece, weighting)
     else:
         kl_gradient(dmu, drho, piece.mu, piece.rho, prior, part * dmu.dtype.type(weighting.kl_weight))
     if in_weights:

@@ -11,7 +11,7 @@ Philox is that of Salmon, Moraes, Dror and Shaw (2011); its words become normals
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.vectormath import HALF, ONE, STRIP, TWO, ZERO, f32, horner, log
+from bbbnp.kernels.vectormath import HALF, ONE, STRIP, TWO, ZERO, f32, horner, log_positive
 
 # Streams keep the uses of noise apart: the same index of two streams is two independent draws.
 WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS, PRUNING = range(10)
@@ -58,7 +58,7 @@ def minus_log_uniform(word):
     p = (f32(~word if upper else word) + HALF) * TO_UNIT  # u or 1 - u, at most 1/2
     u = ONE - p if upper else p
     lost = (ONE - u) - p if upper else ZERO  # what rounding took from 1 - p: log(u + lost) = log u + lost
-    return -(log(u) + lost)
+    return -(log_positive(u) + lost)
 
 
 @kernel(inline=True)

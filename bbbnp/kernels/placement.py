@@ -12,7 +12,7 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.activation import activation_backward, activation_forward
 from bbbnp.kernels.dense import dense_backward_input, dense_columns, layer_input, layer_output, layer_weights
 from bbbnp.kernels.divergence import CLOSED, kl_to_gaussian, prior_deviation
-from bbbnp.kernels.draw import LOCAL, normals
+from bbbnp.kernels.draw import LOCAL, SHORT, normals
 from bbbnp.kernels.dropout import drop_units_backward, multiplied
 from bbbnp.kernels.posterior import sample_weights
 from bbbnp.kernels.prior import log_prior
@@ -26,22 +26,21 @@ from bbbnp.kernels.second_product import (
 def draw_weights(piece, prior, objective, draw, start, valued):
     """Draw the weights of a piece that begins at `start`; return its log q and log P(w), or KL and 0 (E4, E5, E7, E14).
 
-    Fills what the objective needs of eps, w = mu + sigma*eps and S' (`piece.spread`). Without `valued`, log P(w) is 0.
+    Fills what the objective needs of eps, or r(rho) in its place, w = mu + sigma*eps and S' (`piece.spread`). Without
+    `valued`, log P(w) is 0.
     """
     closed, in_weights = objective.kl == CLOSED, piece.spread.size == 0
     if not closed or objective.placement != LOCAL:
         normals(piece.eps, noise.WEIGHTS, draw, start)
     if not in_weights:
         spread(piece.spread, piece.rho, piece.eps, objective.placement)
-    if objective.pruned:
-        sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps, 0 where pruned
-        piece = left_of(piece)  # E19
+    slopes, left = objective.form == SHORT and not closed, left_of(piece) if objective.pruned else piece  # E19
+    if objective.pruned or (closed and in_weights):
+        sample_weights(piece.w, piece.mu, piece.rho, piece.eps, slopes)  # w = mu + sigma*eps, 0 where pruned
     if closed:
-        if in_weights:
-            sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
-        return kl_to_gaussian(piece.mu, piece.rho, prior_deviation(prior)), 0.0
-    log_q = sample_weights(piece.w, piece.mu, piece.rho, piece.eps)  # w = mu + sigma*eps
-    return log_q, log_prior(piece.w, prior) if valued else 0.0
+        return kl_to_gaussian(left.mu, left.rho, prior_deviation(prior)), 0.0
+    log_q = sample_weights(left.w, left.mu, left.rho, left.eps, slopes)  # w = mu + sigma*eps
+    return log_q, log_prior(left.w, prior) if valued else 0.0
 
 
 @kernel(inline=True)

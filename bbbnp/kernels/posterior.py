@@ -14,7 +14,7 @@ where m = log(1 + e)/e for rho < 0 and m = rho + e log(1 + e)/e = sigma for rho 
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_minus, log, log1p_ratio
+from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_minus, log, log1p_ratio, sum_of_logs
 
 
 @kernel(inline=True)
@@ -25,19 +25,20 @@ def decay(rho):
 
 @kernel(inline=True)
 def _mantissa(rho, e):
-    """softplus(rho) exp(-min(rho, 0)), given e = decay(rho): between log 2 and max(1, rho + log 2)."""
+    """m = softplus(rho) exp(-min(rho, 0)), given e = decay(rho): between log 2 and max(1, rho + log 2)."""
     ratio = log1p_ratio(e)
     return ratio if rho < ZERO else rho + e * ratio
 
 
 @kernel(inline=True)
-def softplus(rho, e=None):
+def softplus(rho, e=None, m=None):
     """Standard deviation of a weight (E3).
 
-    sigma = log(1 + exp(rho)) = max(rho, 0) + log(1 + exp(-|rho|))
+    sigma = log(1 + exp(rho)) = exp(min(rho, 0)) m
     """
     e = decay(rho) if e is None else e
-    return max(rho, ZERO) + e * log1p_ratio(e)  # E3
+    m = _mantissa(rho, e) if m is None else m
+    return e * m if rho < ZERO else m  # E3
 
 
 @kernel(inline=True)
@@ -80,22 +81,22 @@ def log_softplus(rho):
 
 
 @kernel(inline=True)
-def log_softplus_backward(rho, e=None):
+def log_softplus_backward(rho, e=None, m=None):
     """Derivative of log sigma with respect to rho (E3).
 
-    r(rho) = d log sigma/d rho = s(rho)/sigma
+    r(rho) = d log sigma/d rho = s(rho)/sigma = 1/((1 + e) m)
     """
     e = decay(rho) if e is None else e
-    return ONE / ((ONE + e) * _mantissa(rho, e))
+    return ONE / ((ONE + e) * (_mantissa(rho, e) if m is None else m))
 
 
 @kernel(inline=True)
-def reparameterize(mu, rho, eps, e=None):
+def reparameterize(mu, rho, eps, e=None, m=None):
     """A weight as a function of its parameters and of noise that does not depend on them (E4).
 
     w = mu + sigma eps
     """
-    return mu + softplus(rho, e) * eps  # E4
+    return mu + softplus(rho, e, m) * eps  # E4
 
 
 @kernel(inline=True)
@@ -108,44 +109,46 @@ def reparameterize_backward(dw, rho, eps):
 
 
 @kernel
-def _sample_strip(w, m, mu, rho, eps):
-    """w = mu + sigma*eps (E4) and m = exp(log sigma - min(rho, 0)), which share an exponential; all (P,)."""
+def _sample_strip(w, e, m, mu, rho, eps):
+    """w = mu + sigma*eps (E4), and what it is made of, e = exp(-|rho|) and m; all (P,)."""
     for j in range(w.size):
-        m[j] = decay(rho[j])
+        e[j] = decay(rho[j])
     for j in range(w.size):
-        r, e = rho[j], m[j]  # w might lie over them, for all the compiler knows
-        w[j] = reparameterize(mu[j], r, eps[j], e)
-        m[j] = _mantissa(r, e)
+        m[j] = _mantissa(rho[j], e[j])
+    for j in range(w.size):
+        w[j] = reparameterize(mu[j], rho[j], eps[j], e[j], m[j])
 
 
 @kernel(reorder=True)
 def _log_posterior_strip(m, rho, eps):
-    """log q of a strip, given its mantissas: two weights share the logarithm of a product (E5).
-
-    No product of two overflows where w^2 does not.
-    """
-    half, total = m.size // 2, rho.dtype.type(0)
-    for j in range(half):
-        total += log(m[j] * m[half + j])
-    if m.size % 2 == 1:
-        total += log(m[m.size - 1])
+    """log q of a strip, given its mantissas (E5). It is -inf where many a sigma is beyond 6e4."""
+    total = sum_of_logs(m, ZERO)
     for j in range(rho.size):
         total += min(rho[j], ZERO) + HALF * eps[j] * eps[j]
     return -float(total) - rho.size * HALF_LOG_2PI
 
 
 @kernel
-def sample_weights(w, mu, rho, eps):
+def _slope_strip(slope, e, m, rho):
+    """r(rho) of a strip, all (P,) (E3)."""
+    for j in range(slope.size):
+        slope[j] = log_softplus_backward(rho[j], e[j], m[j])
+
+
+@kernel
+def sample_weights(w, mu, rho, eps, slopes):
     """Fill `w` with mu + sigma*eps (E4), and return log q at it, in float64 strip by strip (E5).
 
-    Shapes: all (P,).
+    Shapes: all (P,). With `slopes`, r(rho) takes the place of the noise in `eps`.
     """
-    total, scratch = 0.0, np.empty(STRIP, rho.dtype)
+    total, scratch = 0.0, np.empty((2, STRIP), rho.dtype)
     for a in range(0, rho.size, STRIP):
         b = min(a + STRIP, rho.size)
-        m = scratch[:b - a]
-        _sample_strip(w[a:b], m, mu[a:b], rho[a:b], eps[a:b])
+        e, m = scratch[0, :b - a], scratch[1, :b - a]
+        _sample_strip(w[a:b], e, m, mu[a:b], rho[a:b], eps[a:b])
         total += _log_posterior_strip(m, rho[a:b], eps[a:b])
+        if slopes:
+            _slope_strip(eps[a:b], e, m, rho[a:b])
     return total
 
 
@@ -157,7 +160,7 @@ def log_posterior(rho, eps):
 
     Shapes: both (P,); eps in place of (w - mu)/sigma, which loses eight digits at rho = -20. float64 result.
     """
-    return sample_weights(np.empty_like(rho), np.zeros_like(rho), rho, eps)  # E5
+    return sample_weights(np.empty_like(rho), np.zeros_like(rho), rho, eps, False)  # E5
 
 
 @kernel(inline=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.posterior import decay, logistic_mean
-from bbbnp.kernels.vectormath import HALF, STRIP, log1p_ratio
+from bbbnp.kernels.vectormath import HALF, ONE, STRIP, log1p_ratio, sum_of_logs
 
 
 @kernel(inline=True)
@@ -66,31 +66,38 @@ def mixture(w, prior, e=None):
 
 
 @kernel(inline=True)
-def mixture_score(w, prior):
+def mixture_score(w, prior, e=None):
     """d log P(w)/dw of one weight under the scale mixture (E7)."""
-    return mixture(w, prior)[1]
+    return mixture(w, prior, e)[1]
 
 
 @kernel
-def _score_strip(log_density, score, w, prior):
-    """What `mixture` gives for every weight of a strip; to add while storing would be to add in an order that depends
-    on where the arrays lie."""
+def _score_strip(score, shared, w, prior):
+    """Score of a strip's weights (E7), and what `_log_prior_strip` needs: of two components the exponential that they
+    share, else log P(w)."""
     if len(prior) == 4:
         for j in range(w.size):
-            log_density[j] = joining(w[j], prior)
+            shared[j] = joining(w[j], prior)
         for j in range(w.size):
-            log_density[j], score[j] = mixture(w[j], prior, log_density[j])
+            score[j] = mixture_score(w[j], prior, shared[j])
     else:
         for j in range(w.size):
-            log_density[j], score[j] = mixture(w[j], prior)
+            shared[j], score[j] = mixture(w[j], prior)
 
 
 @kernel(reorder=True)
-def _strip_sum(v):
-    """Sum of a strip, in its own precision."""
-    total = v.dtype.type(0)
-    for j in range(v.size):
-        total += v[j]
+def _log_prior_strip(shared, w, prior):
+    """log P(w) of a strip, in its own precision, of two components max(a, b) + log(1 + e) (E7).
+
+    To add while storing would be to add in an order that depends on where the arrays lie.
+    """
+    total = w.dtype.type(0)
+    if len(prior) == 4:
+        for j in range(w.size):
+            total += max(gaussian_log_density(w[j], prior[0], prior[1]), gaussian_log_density(w[j], prior[2], prior[3]))
+        return total + sum_of_logs(shared, ONE)
+    for j in range(w.size):
+        total += shared[j]
     return total
 
 
@@ -103,8 +110,8 @@ def score_weights(score, w, prior):
     total, scratch = 0.0, np.empty(STRIP, w.dtype)
     for a in range(0, w.size, STRIP):
         b = min(a + STRIP, w.size)
-        _score_strip(scratch[:b - a], score[a:b], w[a:b], prior)
-        total += float(_strip_sum(scratch[:b - a]))
+        _score_strip(score[a:b], scratch[:b - a], w[a:b], prior)
+        total += float(_log_prior_strip(scratch[:b - a], w[a:b], prior))
     return total
 
 

@@ -130,8 +130,8 @@ show.source(posterior.softplus, posterior.log_softplus_backward, posterior.repar
 
 # %% [markdown]
 # The page of NumPy is short and breaks at the ends. The kernels do not: `log1p_ratio(e)` is $\log(1 + e)/e$, and
-# `_mantissa` is $\sigma\,e^{-\min(\rho, 0)}$ of Step 3. All are made of one exponential, `decay(rho)`, $e^{-|\rho|}$,
-# which may be given, since for many weights it is made for all of them first.
+# `_mantissa` is $\sigma\,e^{-\min(\rho, 0)}$ of Step 3. All are made of one exponential, `decay(rho)`, $e^{-|\rho|}$.
+# Both it and `_mantissa` may be given, since for many weights they are made for all of them first.
 
 # %%
 ends = np.array([-800.0, -40.0, 0.0, 40.0, 800.0])

@@ -146,7 +146,8 @@ show.source(reference.log_posterior_backward, reference.short_gradient, referenc
 
 # %% [markdown]
 # And the kernels that train. They compute $r(\rho)$ as a function of its own: at $\rho = -800$ the quotient
-# $s(\rho)/\sigma$ is $0/0$.
+# $s(\rho)/\sigma$ is $0/0$. `short_gradient` is given it, `slope`, by the draw, which has its parts; and for
+# $\sigma\varepsilon$ it takes $w - \mu$, which is what the network saw.
 
 # %%
 show.source(posterior.log_posterior_backward, elbo.short_gradient, elbo.paper_gradient)

@@ -7,10 +7,12 @@ import numba
 import numpy as np
 import pytest
 
-from bbbnp import Key, free_energy_gradient, threads
+from bbbnp import Key, free_energy_gradient, reference, threads
 from bbbnp.architecture import Architecture
 from bbbnp.gradcheck_cases import BUILDS, PRIORS, estimator_settings, network_settings, path_case
-from bbbnp.kernels import elbo, fused, hotloop, optimizer
+from bbbnp.kernels import elbo, fused, hotloop, optimizer, posterior
+from bbbnp.kernels.divergence import SAMPLED
+from bbbnp.kernels.draw import Piece, SHORT, WEIGHTS
 from bbbnp.objective import LIKELIHOODS, Objective
 
 PIECES = [{}, {"tile": 4, "block": 1, "columns": 1, "unit": 1}, {"tile": 8, "block": 3, "columns": 2, "unit": 6},
@@ -46,6 +48,26 @@ def test_fused_equals_plain(names, pieces):
         np.testing.assert_allclose(ours, truth, rtol=1e-12, atol=1e-12 * np.abs(truth).max())
     if names[1] == "gaussian_learned":
         np.testing.assert_allclose(result.dlog_noise, dlog_noise, rtol=1e-12)
+
+
+@pytest.mark.E13
+def test_the_short_form_loses_no_more_than_the_rounding_of_w(dtype):
+    """sigma eps is w - mu there: in float32 nothing at all where sigma is below the last digit of mu."""
+    rng, rho = np.random.default_rng(0), np.linspace(-30, 4, 300).astype(dtype)
+    mu, eps, dw, score = rng.normal(size=(4, rho.size)).astype(dtype)
+    piece = Piece(mu, rho, np.empty_like(mu), eps.copy(), mu[:0])
+    posterior.sample_weights(piece.w, mu, rho, piece.eps, True)
+    dmu, drho = np.empty_like(mu), np.empty_like(mu)
+    elbo.draw_gradient(dmu, drho, dw, score, piece, elbo.Weighting(SHORT, 0.5, 0.25, WEIGHTS, SAMPLED, False))
+    rho, eps, g = (a.astype(float) for a in (rho, eps, dw - dtype(0.25) * score))
+    scale = np.finfo(dtype).eps * (np.abs(piece.w * g) + 0.25)
+
+    def lost(gradient):
+        return np.max(np.abs(gradient - drho) / scale)
+
+    assert np.max(np.abs(dmu - g / 2) / scale) <= 4
+    assert lost(reference.short_gradient(g, rho, eps, 0.25)[1] / 2) <= 4
+    assert lost(reference.short_gradient(g, rho, np.roll(eps, 1), 0.25)[1] / 2) > 100
 
 
 @pytest.mark.E14
