@@ -178,8 +178,8 @@ def run(problem, state, until, *, validate=None, progress=None):
 
 
 def next_steps(steps, seconds):
-    """How many steps the next slice has, after one of so many took so long: at most eight times as many."""
-    return max(1, min(8 * steps, int(steps * SLICE_SECONDS / max(seconds, 1e-9))))
+    """How many steps the next slice has, after one of so many took so long: at most 64 times as many."""
+    return max(1, min(64 * steps, int(steps * SLICE_SECONDS / max(seconds, 1e-9))))
 
 
 def gradient_scratch(theta, size, targets, *, whole):

@@ -130,9 +130,9 @@ def test_divergence_is_seen_wherever_a_slice_ends(at_once, minibatches, monkeypa
 
 
 def test_ctrl_c_ends_a_slice_whole_and_the_game_goes_on_to_the_same_bits(monkeypatch):
-    whole = Game(table(), agent(seed=2), 30)
+    whole = Game(table(), agent(seed=2), 100)
     whole.play(progress=False)
-    game, play, calls = Game(table(), agent(seed=2), 30), thompson.play, []
+    game, play, calls = Game(table(), agent(seed=2), 100), thompson.play, []
 
     def interrupted(*arguments):
         calls.append(arguments[1])
@@ -142,7 +142,7 @@ def test_ctrl_c_ends_a_slice_whole_and_the_game_goes_on_to_the_same_bits(monkeyp
 
     monkeypatch.setattr(thompson, "play", interrupted)
     assert game.play(progress=False) is True
-    assert len(calls) == 2 and game.played == game.sampler.updates_ == sum(calls) < 30
+    assert len(calls) == 2 and game.played == game.sampler.updates_ == sum(calls) < 100
     assert game.play(progress=False) is False
     for name, array in whole._arrays.items():
         np.testing.assert_array_equal(array, game._arrays[name], err_msg=name)

@@ -34,9 +34,12 @@ def draw_weights(piece, prior, objective, draw, start, valued):
         normals(piece.eps, noise.WEIGHTS, draw, start)
     if not in_weights:
         spread(piece.spread, piece.rho, piece.eps, objective.placement)
-    slopes, left = objective.form == SHORT and not closed, left_of(piece) if objective.pruned else piece  # E19
+    left, slopes = piece, piece.eps if objective.form == SHORT and not closed else piece.eps[:0]
+    if objective.pruned:
+        left = left_of(piece)  # E19
     if objective.pruned or (closed and in_weights):
         sample_weights(piece.w, piece.mu, piece.rho, piece.eps, slopes)  # w = mu + sigma*eps, 0 where pruned
+        slopes = slopes[:0]
     if closed:
         return kl_to_gaussian(left.mu, left.rho, prior_deviation(prior)), 0.0
     log_q = sample_weights(left.w, left.mu, left.rho, left.eps, slopes)  # w = mu + sigma*eps

@@ -139,7 +139,7 @@ def _slope_strip(slope, e, m, rho):
 def sample_weights(w, mu, rho, eps, slopes):
     """Fill `w` with mu + sigma*eps (E4), and return log q at it, in float64 strip by strip (E5).
 
-    Shapes: all (P,). With `slopes`, r(rho) takes the place of the noise in `eps`.
+    Shapes: all (P,). `slopes` is filled with r(rho) unless it is empty; it may be `eps`, whose noise is then lost.
     """
     total, scratch = 0.0, np.empty((2, STRIP), rho.dtype)
     for a in range(0, rho.size, STRIP):
@@ -147,8 +147,7 @@ def sample_weights(w, mu, rho, eps, slopes):
         e, m = scratch[0, :b - a], scratch[1, :b - a]
         _sample_strip(w[a:b], e, m, mu[a:b], rho[a:b], eps[a:b])
         total += _log_posterior_strip(m, rho[a:b], eps[a:b])
-        if slopes:
-            _slope_strip(eps[a:b], e, m, rho[a:b])
+        _slope_strip(slopes[a:b], e, m, rho[a:b])
     return total
 
 
@@ -160,7 +159,7 @@ def log_posterior(rho, eps):
 
     Shapes: both (P,); eps in place of (w - mu)/sigma, which loses eight digits at rho = -20. float64 result.
     """
-    return sample_weights(np.empty_like(rho), np.zeros_like(rho), rho, eps, False)  # E5
+    return sample_weights(np.empty_like(rho), np.zeros_like(rho), rho, eps, eps[:0])  # E5
 
 
 @kernel(inline=True)

@@ -50,7 +50,7 @@ def draw_prediction_tile(t, parameters, seed, draw, placement, ws):
         return
     eps = ws.eps[start:stop]
     noise.normals(eps, seed, noise.PREDICTION, np.int64(0), draw, start)  # a literal 0 would compile it once more
-    sample_weights(ws.w[start:stop], parameters.mu[start:stop], parameters.rho[start:stop], eps, False)
+    sample_weights(ws.w[start:stop], parameters.mu[start:stop], parameters.rho[start:stop], eps, eps[:0])
 
 
 def _predict_draws(samples, parameters, network, x, noisy, ws):

@@ -87,7 +87,7 @@ def action_values(values, x, learner, draws, step):
     for s in range(max(draws, 1)):
         if draws > 0:
             noise.normals(ws.eps, learner.seed, noise.THOMPSON, step, s)
-            sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps, False)
+            sample_weights(ws.w, parameters.mu, parameters.rho, ws.eps, ws.eps[:0])
         else:
             copy(ws.w, parameters.mu)
         out = network_forward(ws.outputs, learner.network, ws.w, x, 0, values.size)

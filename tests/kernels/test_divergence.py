@@ -50,7 +50,7 @@ def test_kl_is_the_mean_of_log_q_minus_log_p(mu, sigma):
 def test_kl_is_the_monte_carlo_mean_of_the_kernels_it_replaces(mu, sigma):
     mu_n, rho_n = np.full(DRAWS, mu), np.full(DRAWS, rho_of(sigma))
     eps, w = np.random.default_rng(6).normal(size=DRAWS), np.empty(DRAWS)
-    posterior.sample_weights(w, mu_n, rho_n, eps, False)
+    posterior.sample_weights(w, mu_n, rho_n, eps, eps[:0])
     component = (norm.logpdf(0, scale=PRIOR_SIGMA), PRIOR_SIGMA**-2.0)
     mean = (posterior.log_posterior(rho_n, eps) - prior.log_prior(w, component)) / DRAWS
     ratio = sigma / PRIOR_SIGMA

@@ -56,7 +56,7 @@ def test_the_short_form_loses_no_more_than_the_rounding_of_w(dtype):
     rng, rho = np.random.default_rng(0), np.linspace(-30, 4, 300).astype(dtype)
     mu, eps, dw, score = rng.normal(size=(4, rho.size)).astype(dtype)
     piece = Piece(mu, rho, np.empty_like(mu), eps.copy(), mu[:0])
-    posterior.sample_weights(piece.w, mu, rho, piece.eps, True)
+    posterior.sample_weights(piece.w, mu, rho, piece.eps, piece.eps)
     dmu, drho = np.empty_like(mu), np.empty_like(mu)
     elbo.draw_gradient(dmu, drho, dw, score, piece, elbo.Weighting(SHORT, 0.5, 0.25, WEIGHTS, SAMPLED, False))
     rho, eps, g = (a.astype(float) for a in (rho, eps, dw - dtype(0.25) * score))
