@@ -34,7 +34,7 @@ def _mantissa(rho, e):
 def softplus(rho, e=None, m=None):
     """Standard deviation of a weight (E3).
 
-    sigma = log(1 + exp(rho)) = exp(min(rho, 0)) m
+    sigma = log(1 + exp(rho)) = e m for rho < 0 and m elsewhere, with e = exp(-|rho|) and m of log(1 + e)/e
     """
     e = decay(rho) if e is None else e
     m = _mantissa(rho, e) if m is None else m

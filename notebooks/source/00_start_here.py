@@ -147,7 +147,8 @@ show.source(reference.bayes_rule, reference.softplus, reference.reparameterize)
 
 # %% [markdown]
 # Each has a twin that is compiled, fast, and finite where the page is not. That of Step 5 never takes the exponential
-# of a large number; `decay(rho)` is $e^{-|\rho|}$, and who has it already may give it:
+# of a large number: `decay(rho)` is $e^{-|\rho|}$, and `_mantissa` is what it must be multiplied by, where $\rho < 0$.
+# Who has them already may give them:
 
 # %%
 show.source(posterior.softplus, posterior.reparameterize)
