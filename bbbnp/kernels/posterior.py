@@ -121,7 +121,7 @@ def _sample_strip(w, e, m, mu, rho, eps):
 
 @kernel(reorder=True)
 def _log_posterior_strip(m, rho, eps):
-    """log q of a strip, given its mantissas (E5). It is -inf where many a sigma is beyond 6e4."""
+    """log q of a strip, given its mantissas (E5)."""
     total = sum_of_logs(m, ZERO)
     for j in range(rho.size):
         total += min(rho[j], ZERO) + HALF * eps[j] * eps[j]

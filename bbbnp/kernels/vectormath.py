@@ -164,7 +164,8 @@ def log_sum_exp(v):
 
 @kernel(reorder=True)
 def sum_of_logs(v, shift):
-    """log(shift + v_1) + ... + log(shift + v_n), by the logarithms of products of eight, which must not overflow."""
+    """log(shift + v_1) + ... + log(shift + v_n), by the logarithms of products of eight, or where one of these leaves
+    the range, which a logarithm of its own never does, one by one."""
     part, total = v.size // 8, v.dtype.type(0)
     for j in range(part):
         product = shift + v[j]
@@ -173,4 +174,8 @@ def sum_of_logs(v, shift):
         total += log(product)
     for j in range(8 * part, v.size):
         total += log(shift + v[j])
+    if not abs(total) < INFINITY:
+        total = v.dtype.type(0)
+        for j in range(v.size):
+            total += log(shift + v[j])
     return total
