@@ -106,8 +106,8 @@ def test_training_in_another_thread_gives_the_same_bits(small, assert_same_bits)
 @SETTINGS
 def test_bits_do_not_depend_on_how_training_is_sliced(params, small, monkeypatch, assert_same_bits):
     models = []
-    for seconds in (0, 1e9):  # one step at a time; 1, 2, 4, ...
-        monkeypatch.setattr(training, "SLICE_SECONDS", seconds)
+    for next_steps in ({}, {1: 4, 4: 7}):  # one step at a time; 1, 4, 7, 1, ...
+        monkeypatch.setattr(training, "next_steps", lambda steps, seconds, then=next_steps: then.get(steps, 1))
         models.append(BayesRegressor(**BASE | params).fit(small.X, small.y))
     assert_same_bits(*models)
 

@@ -32,7 +32,8 @@ class Draw(NamedTuple):
 class Piece(NamedTuple):
     """The same stretch of mu, rho and of a draw's w, eps and S' (`spread`, or empty).
 
-    All that the short form of the gradient needs of a draw once w is there is r(rho), which then lies in `eps`.
+    Where the KL is sampled, all that the short form of the gradient needs of a draw, once w is there, is r(rho): then
+    that lies in `eps`.
     """
 
     mu: np.ndarray

@@ -46,8 +46,7 @@ def log_add(a, b, e=None):
 @kernel(inline=True)
 def joining(w, prior):
     """exp(-|b - a|), of which a mixture of two components is made; a, b their log-densities at one weight (E7)."""
-    # the second is the last: compiled for a single component too, which has no [2]
-    return decay(gaussian_log_density(w, prior[-2], prior[-1]) - gaussian_log_density(w, prior[0], prior[1]))
+    return decay(gaussian_log_density(w, prior[2], prior[3]) - gaussian_log_density(w, prior[0], prior[1]))
 
 
 @kernel(inline=True)

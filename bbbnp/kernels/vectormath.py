@@ -4,7 +4,7 @@ PyPI's build of llvmlite has no vector library, so ``math.exp`` in a loop stays 
 pass costs 15 ns an entry with it and about 1 with the branch-free float32 polynomials below. In float64, where
 gradients are checked, each function is libm's. The type decides when compiling; uncompiled, the NumPy bodies run.
 
-Coefficients are minimax, of relative errors 4e-9 (exp), 3.5e-8 (log) and 3.3e-8 (`log1p_ratio`), except those of tanh,
+Coefficients are minimax, of relative errors 4e-9 (exp), 3.5e-8 (log) and 4.3e-8 (`log1p_ratio`), except those of tanh,
 which are Cephes' (Moshier). In float32 exp is zero where it would be subnormal: such numbers carry no weight here, and
 make a pass slower.
 ``tests/kernels/test_vectormath.py`` states their errors in units in the last place (ulp).
@@ -164,8 +164,8 @@ def log_sum_exp(v):
 
 @kernel(reorder=True)
 def sum_of_logs(v, shift):
-    """log(shift + v_1) + ... + log(shift + v_n), by the logarithms of products of eight, or where one of these leaves
-    the range, which a logarithm of its own never does, one by one."""
+    """log(shift + v_1) + ... + log(shift + v_n) of numbers shift + v_j that are zero, infinite or at least 1e-4: by the
+    logarithms of products of eight, or where one of these is not finite, one by one."""
     part, total = v.size // 8, v.dtype.type(0)
     for j in range(part):
         product = shift + v[j]
