@@ -11,9 +11,9 @@ from bbbnp.kernels.dense import Network, layer
 from bbbnp.kernels.elbo import Workspace
 
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
-# Pieces of a training step: weights in a tile, examples in a block, columns of a layer, entries of dW in a unit. Larger
-# tiles are a little better at 1200 units; what else was tried differs by less than one machine does from itself.
-TILE, BLOCK, COLUMNS, UNIT = 16384, 64, 256, 131072
+# Pieces of a training step: weights in a tile, examples in a block, columns of a layer, entries of dW in a unit. What
+# else was tried differs by less than one machine does from itself, but tiles half as large, which are slower.
+TILE, BLOCK, COLUMNS, UNIT = 4096, 64, 256, 131072
 # Multiplications a pass (weights times examples) from which a step is cut and threads used: a guess, not measured.
 LARGE = 4_000_000
 
@@ -91,7 +91,8 @@ class Architecture:
             which is cut in pieces wherever weights are drawn, and empty.
         tile, block, columns, unit : int
             Weights (a multiple of four), examples, and about how many columns of a layer's outputs, and entries of dW,
-            in one piece; a layer of more than an eighth of those has at least two pieces, for two threads.
+            in one piece; a layer of more than an eighth of those, and any of a network that is cut, has at least two
+            pieces, for two threads.
 
         Raises
         ------
@@ -107,7 +108,7 @@ class Architecture:
         columns = columns or (min(COLUMNS, -(-max(self.widths[1:]) // 2)) if large else max(self.widths))
         units, start = [], 0
         for depth, (k, n) in enumerate(zip(self.widths, self.widths[1:])):
-            count = min(k, 2 * max(1, round(k * n / unit / 2))) if k * n > unit / 8 else 1
+            count = min(k, 2 * max(1, round(k * n / unit / 2))) if large or k * n > unit / 8 else 1
             edges = np.linspace(0, k, count + 1).astype(int)
             units += [(i / count, depth, a, b, start) for i, (a, b) in enumerate(zip(edges, edges[1:]))]
             start += (k + 1) * n

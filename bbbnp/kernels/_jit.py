@@ -3,7 +3,7 @@
 Every kernel is compiled by :func:`kernel`. ``contract`` and ``nsz`` let LLVM fuse a multiply and an add and forget
 the sign of zero; NaN and infinity stay honest, which the divergence guard of the hot loop needs, and sums keep their
 order, so that results repeat. ``error_model="numpy"`` keeps division free of a Python exception branch, which
-would stop vectorisation.
+would stop vectorisation. Wide registers are taken where LLVM prefers narrower ones, and no wrapper is made for C.
 
 Numba's disk cache watches only the file of the function it cached, so that an edit of ``vectormath.py`` would leave
 a stale ``hotloop``. Here the cache lives in a folder named after a hash of all kernel sources: nobody runs old code.
@@ -16,9 +16,13 @@ import tempfile
 
 import numba
 from numba import config
+from numba.core import lowering
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.typed_passes import NativeLowering
 
 FASTMATH = {"contract", "nsz"}
-OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "_nrt": True}
 
 
 def _sources_hash(folder):
@@ -45,7 +49,29 @@ def _cache_folder(folder):
 CACHE_FOLDER = None if config.DISABLE_JIT else _cache_folder(Path(__file__).parent)
 
 
-def kernel(function=None, *, inline=False, reorder=False, parallel=False):
+class _Lowering(lowering.Lower):
+    # A function may use registers as wide as there are: for some processors LLVM prefers half of AVX-512.
+    def pre_lower(self):
+        super().pre_lower()
+        set.add(self.builder.function.attributes, '"prefer-vector-width"="512"')  # a set that refuses what it knows not
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _WideLowering(NativeLowering):
+    _name = "wide_lowering"
+    lowering_class = _Lowering
+
+
+class _Compiler(CompilerBase):
+    # Numba's own, but for that.
+    def define_pipelines(self):
+        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        pipeline.passes = [(_WideLowering if step is NativeLowering else step, text) for step, text in pipeline.passes]
+        pipeline.finalize()
+        return [pipeline]
+
+
+def kernel(function=None, *, inline=False, reorder=False, parallel=False, borrows=False):
     """Compile a function with the options of the house.
 
     Parameters
@@ -63,6 +89,9 @@ def kernel(function=None, *, inline=False, reorder=False, parallel=False):
     parallel : bool
         Build `numba.prange` for several threads. The build has a cache of its own, since Numba tells two builds of one
         function apart by nothing.
+    borrows : bool
+        Count no references to arrays, which takes an atomic instruction for every slice: for functions that slice in a
+        loop. They must neither allocate nor call a function that returns an array (see also `borrow.borrowed`).
 
     Returns
     -------
@@ -70,12 +99,15 @@ def kernel(function=None, *, inline=False, reorder=False, parallel=False):
         The compiled function, or `function` itself under ``NUMBA_DISABLE_JIT=1``.
     """
     if function is None:
-        return lambda f: kernel(f, inline=inline, reorder=reorder, parallel=parallel)
-    options = {**OPTIONS, "fastmath": FASTMATH | {"reassoc"}} if reorder else OPTIONS
+        return lambda f: kernel(f, inline=inline, reorder=reorder, parallel=parallel, borrows=borrows)
+    options = {**OPTIONS, "forceinline": inline or reorder, "parallel": parallel, "_nrt": not borrows}
+    if reorder:
+        options["fastmath"] = FASTMATH | {"reassoc"}
+    if not parallel:  # whose loops are functions of their own
+        options["pipeline_class"] = _Compiler
     folder = CACHE_FOLDER and str(Path(CACHE_FOLDER) / "parallel") if parallel else CACHE_FOLDER
     saved, config.CACHE_DIR = config.CACHE_DIR, folder or config.CACHE_DIR
     try:
-        options = {**options, "forceinline": inline or reorder, "parallel": parallel}
         return numba.njit(cache=folder is not None, **options)(function)
     finally:
         config.CACHE_DIR = saved

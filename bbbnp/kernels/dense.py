@@ -54,7 +54,7 @@ def dense_forward(y, x, w, b):
     dense_columns(y, x, w, b, 0, b.size)
 
 
-@kernel
+@kernel(borrows=True)
 def dense_columns(y, x, w, b, start, stop):
     """Columns start .. stop - 1 of y = x W + b (E10).
 

@@ -12,6 +12,7 @@ from numba import prange
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.borrow import borrowed
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
@@ -153,5 +154,10 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
     return steps, log_q, log_p, log_lik
 
 
-train_serial = kernel(_train)
-train_parallel = kernel(_train, parallel=True)
+_train_serial, train_parallel = kernel(_train), kernel(_train, parallel=True)  # whose threads only borrow anyway
+
+
+@kernel
+def train_serial(steps, history, *arguments):
+    """`_train` for one thread."""
+    return _train_serial(steps, history, *borrowed(arguments))

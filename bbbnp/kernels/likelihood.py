@@ -33,7 +33,7 @@ def gaussian_backward(f, y, log_noise):
     return -z * inverse, ONE - z * z
 
 
-@kernel
+@kernel(borrows=True)
 def categorical(out, label):
     """Log-probability of a class under the softmax of the outputs, shape (C,) (E9).
 
@@ -42,7 +42,7 @@ def categorical(out, label):
     return out[label] - log_sum_exp(out)  # E9
 
 
-@kernel
+@kernel(borrows=True)
 def softmax(p, out):
     """Fill `p` with the class probabilities of the outputs, both of shape (C,) (E9).
 
@@ -53,14 +53,14 @@ def softmax(p, out):
         p[c] = exp(out[c] - total)
 
 
-@kernel
+@kernel(borrows=True)
 def softmax_rows(p, out):
     """Fill `p` with the class probabilities of every row of outputs, both of shape (R, C) (E9)."""
     for n in range(out.shape[0]):
         softmax(p[n], out[n])
 
 
-@kernel
+@kernel(borrows=True)
 def categorical_backward(dout, out, label):
     """Fill `dout`, shape (C,), with the gradient of -log P(label) (E9).
 

@@ -77,7 +77,7 @@ def normal_pair(exponential, word):
     return r * (sin if reflect else cos), r * (cos if reflect else sin)
 
 
-@kernel
+@kernel(borrows=True)
 def _fill_words(planes, n, block, seed, stream, step, draw):
     """The words of the n counters block, block + 1, ...: first words in the first row of `planes`, int32, and so on."""
     a, b, c, d = planes[0, :n], planes[1, :n], planes[2, :n], planes[3, :n]
@@ -86,7 +86,7 @@ def _fill_words(planes, n, block, seed, stream, step, draw):
         a[i], b[i], c[i], d[i] = np.int32(four[0]), np.int32(four[1]), np.int32(four[2]), np.int32(four[3])
 
 
-@kernel
+@kernel(borrows=True)
 def _fill_pairs(z, other, a, b):
     """Two vectors of normals from two of words. Of a loop that does all of it, a processor can begin too little ahead
     of what it waits for."""
@@ -96,7 +96,7 @@ def _fill_pairs(z, other, a, b):
         z[i], other[i] = normal_pair(z[i], b[i])
 
 
-@kernel
+@kernel(borrows=True)
 def _interleave(eps, a, b, c, d):
     """a[0], b[0], c[0], d[0], a[1], ... as far as `eps` has room."""
     whole = eps.size // 4
@@ -105,6 +105,18 @@ def _interleave(eps, a, b, c, d):
     rest = (a, b, c, d)
     for k in range(eps.size - 4 * whole):
         eps[4 * whole + k] = rest[k][whole]
+
+
+@kernel(borrows=True)
+def _strips(eps, z, planes, seed, stream, step, draw, start):
+    # `normals`, STRIP at a time, with rows of z and planes as scratch.
+    for a in range(0, eps.size, STRIP):
+        part = eps[a:a + STRIP]
+        n = (part.size + 3) // 4
+        _fill_words(planes, n, (start + a) // 4, seed, stream, step, draw)
+        for k in range(0, 4, 2):
+            _fill_pairs(z[k, :n], z[k + 1, :n], planes[k, :n], planes[k + 1, :n])
+        _interleave(part, z[0], z[1], z[2], z[3])
 
 
 @kernel
@@ -122,13 +134,7 @@ def normals(eps, seed, stream, step, draw, start=0):
     """
     counters = (min(STRIP, eps.size) + 3) // 4
     z, planes = np.empty((4, counters), np.float32), np.empty((4, counters), np.int32)
-    for a in range(0, eps.size, STRIP):
-        part = eps[a:a + STRIP]
-        n = (part.size + 3) // 4
-        _fill_words(planes, n, (start + a) // 4, seed, stream, step, draw)
-        for k in range(0, 4, 2):
-            _fill_pairs(z[k, :n], z[k + 1, :n], planes[k, :n], planes[k + 1, :n])
-        _interleave(part, z[0], z[1], z[2], z[3])
+    _strips(eps, z, planes, seed, stream, step, draw, start)
 
 
 @kernel

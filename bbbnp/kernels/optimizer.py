@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.vectormath import reciprocal
 
 SGD, MOMENTUM, ADAM = range(3)
 CONSTANT, COSINE, INVERSE_TIME = range(3)
@@ -69,7 +70,7 @@ def adam_update(x, dx, first, second, factors):
     for j in range(x.size):
         m = beta1 * first[j] + rest1 * dx[j]
         v = beta2 * second[j] + rest2 * (dx[j] * dx[j])
-        x[j] -= rate * m / (math.sqrt(v) + epsilon)  # E17
+        x[j] -= rate * m * reciprocal(math.sqrt(v) + epsilon)  # E17
         first[j], second[j] = m, v
 
 

@@ -108,7 +108,7 @@ def reparameterize_backward(dw, rho, eps):
     return dw, softplus_backward(dw * eps, rho)
 
 
-@kernel
+@kernel(borrows=True)
 def _sample_strip(w, e, m, mu, rho, eps):
     """w = mu + sigma*eps (E4), and what it is made of, e = exp(-|rho|) and m; all (P,)."""
     for j in range(w.size):
@@ -119,7 +119,7 @@ def _sample_strip(w, e, m, mu, rho, eps):
         w[j] = reparameterize(mu[j], rho[j], eps[j], e[j], m[j])
 
 
-@kernel(reorder=True)
+@kernel(reorder=True, borrows=True)
 def _log_posterior_strip(m, rho, eps):
     """log q of a strip, given its mantissas (E5)."""
     total = sum_of_logs(m, ZERO)
@@ -128,11 +128,24 @@ def _log_posterior_strip(m, rho, eps):
     return -float(total) - rho.size * HALF_LOG_2PI
 
 
-@kernel
+@kernel(borrows=True)
 def _slope_strip(slope, e, m, rho):
     """r(rho) of a strip, all (P,) (E3)."""
     for j in range(slope.size):
         slope[j] = log_softplus_backward(rho[j], e[j], m[j])
+
+
+@kernel(borrows=True)
+def _sample_strips(w, mu, rho, eps, slopes, scratch):
+    # `sample_weights`, STRIP at a time, with rows of scratch for e and m.
+    total = 0.0
+    for a in range(0, rho.size, STRIP):
+        b = min(a + STRIP, rho.size)
+        e, m = scratch[0, :b - a], scratch[1, :b - a]
+        _sample_strip(w[a:b], e, m, mu[a:b], rho[a:b], eps[a:b])
+        total += _log_posterior_strip(m, rho[a:b], eps[a:b])
+        _slope_strip(slopes[a:b], e, m, rho[a:b])
+    return total
 
 
 @kernel
@@ -141,14 +154,7 @@ def sample_weights(w, mu, rho, eps, slopes):
 
     Shapes: all (P,). `slopes` is filled with r(rho) unless it is empty; it may be `eps`, whose noise is then lost.
     """
-    total, scratch = 0.0, np.empty((2, STRIP), rho.dtype)
-    for a in range(0, rho.size, STRIP):
-        b = min(a + STRIP, rho.size)
-        e, m = scratch[0, :b - a], scratch[1, :b - a]
-        _sample_strip(w[a:b], e, m, mu[a:b], rho[a:b], eps[a:b])
-        total += _log_posterior_strip(m, rho[a:b], eps[a:b])
-        _slope_strip(slopes[a:b], e, m, rho[a:b])
-    return total
+    return _sample_strips(w, mu, rho, eps, slopes, np.empty((2, STRIP), rho.dtype))
 
 
 @kernel

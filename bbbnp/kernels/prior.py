@@ -70,7 +70,7 @@ def mixture_score(w, prior, e=None):
     return mixture(w, prior, e)[1]
 
 
-@kernel
+@kernel(borrows=True)
 def _score_strip(score, shared, w, prior):
     """Score of a strip's weights (E7), and what `_log_prior_strip` needs: of two components the exponential that they
     share, else log P(w)."""
@@ -84,7 +84,7 @@ def _score_strip(score, shared, w, prior):
             shared[j], score[j] = mixture(w[j], prior)
 
 
-@kernel(reorder=True)
+@kernel(reorder=True, borrows=True)
 def _log_prior_strip(shared, w, prior):
     """log P(w) of a strip, in its own precision, of two components max(a, b) + log(1 + e) (E7).
 
@@ -100,18 +100,24 @@ def _log_prior_strip(shared, w, prior):
     return total
 
 
+@kernel(borrows=True)
+def _score_strips(score, w, prior, scratch):
+    # `score_weights`, STRIP at a time.
+    total = 0.0
+    for a in range(0, w.size, STRIP):
+        b = min(a + STRIP, w.size)
+        _score_strip(score[a:b], scratch[:b - a], w[a:b], prior)
+        total += float(_log_prior_strip(scratch[:b - a], w[a:b], prior))
+    return total
+
+
 @kernel
 def score_weights(score, w, prior):
     """Fill `score` with d log P(w)/dw, and return log P(w), summed in float64 strip by strip (E7).
 
     Shapes: both (P,). The two share their exponentials.
     """
-    total, scratch = 0.0, np.empty(STRIP, w.dtype)
-    for a in range(0, w.size, STRIP):
-        b = min(a + STRIP, w.size)
-        _score_strip(score[a:b], scratch[:b - a], w[a:b], prior)
-        total += float(_log_prior_strip(scratch[:b - a], w[a:b], prior))
-    return total
+    return _score_strips(score, w, prior, np.empty(STRIP, w.dtype))
 
 
 @kernel

@@ -40,9 +40,10 @@ def _product(c, a, b):  # pragma: no cover
 
 @kernel
 def _multiply(c, a, b):  # pragma: no cover
-    # The right factor must have rows entry beside entry; where it has columns so, a^T is that of c^T = b^T a^T.
-    m, n, lanes = a.shape[0], b.shape[1], REGISTER // c.itemsize
-    if m >= ROWS and n >= lanes and b.strides[1] == b.itemsize:
+    # The right factor should have rows entry beside entry. Where it has columns so, a^T is that of c^T = b^T a^T,
+    # unless fewer entries of b must be packed one by one than of a and of c^T.
+    (m, k), n, lanes = a.shape, b.shape[1], REGISTER // c.itemsize
+    if m >= ROWS and n >= lanes and (b.strides[1] == b.itemsize or k * n < m * (k + n)):
         _by_blocks(c, a, b)
     elif n >= ROWS and m >= lanes and b.strides[0] == b.itemsize:
         _by_blocks(c.T, b.T, a.T)
@@ -52,9 +53,14 @@ def _multiply(c, a, b):  # pragma: no cover
 
 @kernel
 def _by_blocks(c, a, b):  # pragma: no cover
+    k, width = a.shape[1], VECTORS * REGISTER // c.itemsize
+    _panels(c, a, b, np.empty(k * width, c.dtype), np.empty((ROWS, width), c.dtype))
+
+
+@kernel(borrows=True)
+def _panels(c, a, b, panel, scratch):  # pragma: no cover
     # A panel of b's columns after another, times all rows of a; the last blocks may overlap those before them.
-    (m, k), n, lanes = a.shape, b.shape[1], REGISTER // c.itemsize
-    panel, scratch = np.empty(k * VECTORS * lanes, c.dtype), np.empty((ROWS, VECTORS * lanes), c.dtype)
+    m, n, lanes = a.shape[0], b.shape[1], REGISTER // c.itemsize
     in_place, done = c.strides[1] == c.itemsize, 0
     while done < n:
         vectors = min(VECTORS, (n - done + lanes - 1) // lanes, n // lanes)  # never wider than c
@@ -71,7 +77,7 @@ def _by_blocks(c, a, b):  # pragma: no cover
                         c[top + row, first + j] = scratch[row, j]
 
 
-@kernel
+@kernel(borrows=True)
 def _pack(panel, b, vectors):  # pragma: no cover
     # The columns of b that a panel holds, row after row, so that the micro-kernel reads them as they lie.
     if b.strides[1] == b.itemsize:

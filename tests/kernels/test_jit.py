@@ -8,10 +8,11 @@ import subprocess
 import sys
 
 import numba
+import numpy as np
 import pytest
 
 import bbbnp
-from bbbnp.kernels import _jit
+from bbbnp.kernels import _jit, microkernel
 
 SCRIPT = """
 import numpy as np
@@ -98,7 +99,8 @@ def called(node):
 
 def numbers_only(function):
     """Whether a function's source makes numbers of numbers: assignments and a return, nothing of an array."""
-    return all(isinstance(line, (ast.Assign, ast.Return)) for line in function.body[1:]) and not any(
+    lines = all(isinstance(line, (ast.Assign, ast.Return)) for line in function.body[1:])
+    return lines and function.args.vararg is None and not any(
         isinstance(node, (ast.Subscript, ast.Attribute)) and getattr(node.value, "id", "") in {
             argument.arg for argument in function.args.args} for node in ast.walk(function))
 
@@ -120,3 +122,15 @@ def test_functions_of_numbers_that_loops_call_are_inlined():
     needed |= {"horner", "philox", "mixture", "joining"}  # loops of known length, or a tuple's entries
     needed |= {"_exp32", "_exp_minus32", "_log32", "_log_positive32", "_tanh32"}  # called in place of exp ... tanh
     assert len(needed) > 30 and needed <= inlined, needed - inlined
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="there is no compiled code without the compiler")
+def test_loops_take_the_widest_registers_also_where_llvm_prefers_narrower_ones():
+    @_jit.kernel
+    def double(x):
+        for i in range(x.size):
+            x[i] += x[i]
+
+    double(np.ones(64, np.float32))
+    llvm, assembly = (next(iter(code.values())) for code in (double.inspect_llvm(), double.inspect_asm()))
+    assert '"prefer-vector-width"="512"' in llvm and ("zmm" in assembly) == microkernel.AVX512

@@ -1,4 +1,4 @@
-"""exp, log, log1p(e)/e, tanh and the softplus family: their errors in ulps, their limits, their values by hand."""
+"""exp, log, log1p(e)/e, 1/x, tanh and the softplus family: their errors in ulps, their limits, their values by hand."""
 
 import functools
 
@@ -15,7 +15,8 @@ compiled_only = pytest.mark.skipif(not JIT, reason="uncompiled kernels take NumP
 POLYNOMIALS = {} if JIT else {  # what the compiler puts in a function's place for float32, as plain Python
     vectormath.exp: vectormath._exp32, vectormath.exp_minus: vectormath._exp_minus32, vectormath.log: vectormath._log32,
     vectormath.log_positive: vectormath._log_positive32,
-    vectormath.tanh: vectormath._tanh32, vectormath.log1p_ratio: lambda x: vectormath.horner(x, vectormath.LOG1P_RATIO)}
+    vectormath.reciprocal: vectormath._reciprocal32, vectormath.tanh: vectormath._tanh32,
+    vectormath.log1p_ratio: lambda x: vectormath.horner(x, vectormath.LOG1P_RATIO)}
 both_precisions = pytest.mark.parametrize("dtype", (np.float32, np.float64))
 N = 300_000 if JIT else 300  # points of a grid
 INF, NAN = np.inf, np.nan
@@ -100,6 +101,7 @@ ULPS = (
     (vectormath.log, np.log, ((1.1754944e-38, 0.5), (0.5, 2), (2, 3.4e38)), 1.5, 0),  # 1.20
     (vectormath.log_positive, np.log, ((1.1754944e-38, 0.5), (0.5, 2), (2, 3.4e38)), 1.5, 0),  # 1.20
     (vectormath.log1p_ratio, log1p_ratio, ((1e-38, 1e-3), (1e-3, 1)), 2, 0),  # 1.95
+    (vectormath.reciprocal, lambda x: 1 / x, ((1.1754944e-38, 1), (1, 8e37)), 1.5, 0),  # 1.46
     (vectormath.tanh, np.tanh, ((1e-30, 0.1), (0.1, 20), (-0.1, -20)), 2, 0),  # 1.51
     (posterior.softplus, softplus, NORMAL, 3.5, 0),  # 3.14
     (posterior.logistic, logistic, NORMAL, 3, 0),  # 2.60
