@@ -453,7 +453,7 @@ assert coverage(*single.interval(0.95), y_new) > 0.9 and abs((high - low)[1] / (
 # **Exhibit 19, squared error as likelihood.** The loss is the mean squared error over the $B$ examples of a minibatch,
 # plus the KL. Compare with Step 2: $\frac1B\sum_n (y_n - f_n)^2 = \sum_n (y_n - f_n)^2/2\tau^2$ with $\tau^2 = B/2$.
 # For $B = 128$ that is a noise of $8$ deviations of the targets (they are scaled to deviation 1 inside), which nobody
-# wrote down. The network then explains nothing, and is said to underfit because it is Bayesian:
+# wrote down. The network then explains little, and is said to underfit because it is Bayesian:
 
 # %%
 hidden_noise = np.sqrt(128 / 2) * y.std()
