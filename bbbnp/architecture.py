@@ -91,8 +91,8 @@ class Architecture:
             which is cut in pieces wherever weights are drawn, and empty.
         tile, block, columns, unit : int
             Weights (a multiple of four), examples, and about how many columns of a layer's outputs, and entries of dW,
-            in one piece; a layer of more than an eighth of those, and any of a network that is cut, has at least two
-            pieces, for two threads.
+            in one piece; a layer of more than an eighth of those, of a large network a 64th, has at least two pieces,
+            for two threads.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Architecture:
         columns = columns or (min(COLUMNS, -(-max(self.widths[1:]) // 2)) if large else max(self.widths))
         units, start = [], 0
         for depth, (k, n) in enumerate(zip(self.widths, self.widths[1:])):
-            count = min(k, 2 * max(1, round(k * n / unit / 2))) if large or k * n > unit / 8 else 1
+            count = min(k, 2 * max(1, round(k * n / unit / 2))) if k * n > unit / (64 if large else 8) else 1
             edges = np.linspace(0, k, count + 1).astype(int)
             units += [(i / count, depth, a, b, start) for i, (a, b) in enumerate(zip(edges, edges[1:]))]
             start += (k + 1) * n

@@ -10,13 +10,19 @@ from numba.extending import intrinsic, overload
 
 
 def borrowed(value):
-    """An array or a tuple of whatever, its arrays without a count of references: they must outlive the result."""
+    """Arrays in a tuple, numbers beside them or not, without a count of references: they must outlive the result."""
     return value
 
 
 @overload(borrowed)
 def _borrowed(value):  # pragma: no cover
     return lambda value: _without_counts(value)
+
+
+def _suits(kind):
+    # What else is counted would be given back without having been taken.
+    numbers = isinstance(kind, (types.Array, types.Number, types.Boolean, types.NoneType))
+    return numbers or isinstance(kind, types.BaseTuple) and all(map(_suits, kind))
 
 
 @intrinsic
@@ -33,4 +39,4 @@ def _without_counts(_, value):  # pragma: no cover
 
         return without_count(signature.args[0], arguments[0])
 
-    return value(value), generate
+    return (value(value), generate) if _suits(value) else None

@@ -30,7 +30,7 @@ LOG2_E = f32(1.44269504088896341)
 LN2, LN2_HIGH, LN2_LOW = f32(0.69314718056), f32(0.693359375), f32(-2.12194440e-4)
 EXP_MIN, EXP_MAX = f32(-87.33654), f32(88.72283)  # where exp leaves the normal numbers
 TO_INTEGER = f32(1.5 * 2**23)  # added to a number below 2^22, it leaves the nearest integer in the low bits
-BITS_OF_RECIPROCAL = np.int32(0x7EF311C7)  # of x and of 1/x together, about
+BITS_OF_RECIPROCAL, LARGEST = np.int32(0x7EF311C7), f32(8e37)  # bits of x and 1/x together, about
 TANH_SPLIT = f32(0.625)
 MANTISSA_BITS, BITS_OF_SQRT_HALF = np.int32(23), f32(0.707106781186547524).view(np.int32)
 EXP = tuple(f32(c) for c in (1.3813665738e-3, 8.3687054040e-3, 4.1668400118e-2, 1.6666520798e-1, 4.9999993441e-1))
@@ -70,7 +70,7 @@ def log1p_ratio(x):
 
 
 def reciprocal(x):
-    """1/x of a positive normal number up to 8e37, in steps that do not wait for a divider."""
+    """1/x of a positive normal number, in steps that do not wait for a divider; beyond 8e37 that of 8e37."""
     return ONE / x
 
 
@@ -146,6 +146,7 @@ def _tanh32(x):  # pragma: no cover
 def _reciprocal32(x):  # pragma: no cover
     # To negate the bits of x is about to negate its logarithm: that is 1/x but for e = 1 - x r of 5 % at most. Newton's
     # step r (1 + e) leaves e^2 of it, and then r (1 + e + e^2) leaves e^3.
+    x = min(x, LARGEST)
     r = np.int32(BITS_OF_RECIPROCAL - f32(x).view(np.int32)).view(np.float32)
     r = r + r * (ONE - x * r)
     e = ONE - x * r

@@ -37,6 +37,12 @@ def test_two_steps_by_hand_with_gradients_2_and_5(rule, visited, first, second):
     assert (m[0], v[0]) == (first, second)
 
 
+def test_a_gradient_whose_square_is_no_number_any_more_moves_nothing():
+    with np.errstate(over="ignore"):  # uncompiled, NumPy warns of it
+        x, _, second = iterates(np.ones(9, np.float32), np.full((2, 9), 3e19, np.float32), settings("adam"))
+    assert np.all(second == np.inf) and np.all(x == 1)
+
+
 def test_the_first_step_of_adam_has_the_length_of_the_rate_however_large_the_gradient():
     dx = np.array([[1e-6, -1.0, 1e6]])
     x, _, _ = iterates(np.zeros(3), dx, settings("adam", beta1=0.9, beta2=0.999, epsilon=1e-14))

@@ -150,6 +150,14 @@ def test_nan_stays_nan_and_infinity_zero_and_overflow_have_their_limits(function
     np.testing.assert_allclose(y, np.asarray(expected, dtype), rtol=np.finfo(dtype).eps, atol=0)
 
 
+@both_precisions
+def test_the_reciprocal_of_nan_is_nan_and_of_what_is_too_large_next_to_nothing(dtype):
+    with np.errstate(over="ignore"):
+        x = np.asarray((NAN, INF, np.finfo(dtype).max, 1e38), dtype)
+    y = values(vectormath.reciprocal, x, dtype)
+    assert np.isnan(y[0]) and np.all((0 <= y[1:]) & (y[1:] < 1.3e-38))
+
+
 def test_float32_exp_reaches_the_last_float_and_is_zero_where_it_would_be_subnormal():
     low, high = values(vectormath.exp, (88.722832, 88.72284), np.float32)  # neighbours, either side of log(max)
     assert 3.4027e38 < low < INF and high == INF
