@@ -12,7 +12,7 @@ import bbbnp
 PACKAGE = Path(bbbnp.__file__).parent
 KERNELS = ["_jit", "vectormath", "noise", "posterior", "prior", "divergence", "likelihood", "activation",
            "microkernel", "product", "dense", "draw", "pruning", "dropout", "second_product", "placement", "optimizer",
-           "elbo", "fused", "borrow", "hotloop", "predictive", "thompson"]
+           "elbo", "fused", "hotloop", "predictive", "thompson"]
 ALSO = {"_jit": {"contextlib", "hashlib", "pathlib", "tempfile"}, "microkernel": {"llvmlite"}}
 TOP = ("bbbnp.experiments", "bbbnp.cli", "bbbnp.__main__", "bbbnp.course")
 

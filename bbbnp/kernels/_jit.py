@@ -91,7 +91,7 @@ def kernel(function=None, *, inline=False, reorder=False, parallel=False, borrow
         function apart by nothing.
     borrows : bool
         Count no references to arrays, which takes an atomic instruction for every slice: for functions that slice in a
-        loop. They must neither allocate nor call a function that returns an array (see also `borrow.borrowed`).
+        loop, or pass all on to others. They must neither allocate nor call a function that returns an array.
 
     Returns
     -------

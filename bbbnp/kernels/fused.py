@@ -174,13 +174,13 @@ def update_part(a, b, dtheta, state, optimizer, stage):
 
 
 @kernel
-def finish_weights(u, unit, state, prior, optimizer, ws, weighting, stage):
-    """Gradient in mu and rho, and update, of the weights of unit `u`, whose dW is in the cache (E12, E13).
+def finish_weights(u, given, state, prior, optimizer, ws, weighting, stage):
+    """Gradient in mu and rho, and update, of the weights of unit `u`, while their dW is in the cache (E12, E13).
 
-    With one draw the gradient lives in a tile's scratch; with several, or to record it, in `state.dtheta`. Their
-    log P(w) is left in the unit's row of `ws.parts`.
+    `given` is (network, x). With one draw the gradient lives in a tile's scratch; with several, or to record it, in
+    `state.dtheta`. Their log P(w) is left in the unit's row of `ws.parts`.
     """
-    size, (begin, products) = ws.w.size, unit
+    size, (begin, products) = ws.w.size, unit_weights(u, *given, ws)
     dw, ds = products[0], products[-1]
     end, scratch = begin + dw.size, np.zeros((3, min(ws.tile, dw.size)), dw.dtype)
     ws.parts[u, 1] = 0

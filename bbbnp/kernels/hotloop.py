@@ -12,12 +12,11 @@ from numba import prange
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
-from bbbnp.kernels.borrow import borrowed
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
     Stage, column_pieces, column_sum, columns_of, draw_tile, finish_noise, finish_weights, forward_rows,
-    output_rows, rows_of, unit_weights)
+    output_rows, rows_of)
 from bbbnp.kernels.noise import shuffle
 from bbbnp.kernels.optimizer import Optimizer, at_step
 from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, placed_sums_backward
@@ -138,8 +137,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl,
                                   objective.pruned)
             for u in prange(units):
-                unit = unit_weights(np.int64(u), network, x, ws)
-                finish_weights(np.int64(u), unit, state, prior, now, ws, weighting, stage)
+                finish_weights(np.int64(u), (network, x), state, prior, now, ws, weighting, stage)
             log_p += column_sum(ws.parts, 1, units) / draws
             finish_noise(state, now, row_blocks, draws, plan.learn_noise, ws, stage)
         if plan.mode != UPDATE:
@@ -154,10 +152,5 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
     return steps, log_q, log_p, log_lik
 
 
-_train_serial, train_parallel = kernel(_train), kernel(_train, parallel=True)  # whose threads only borrow anyway
-
-
-@kernel
-def train_serial(steps, history, *arguments):
-    """`_train` for one thread."""
-    return _train_serial(steps, history, *borrowed(arguments))
+train_serial = kernel(_train, borrows=True)
+train_parallel = kernel(_train, parallel=True)  # whose threads only borrow anyway
