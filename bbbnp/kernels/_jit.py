@@ -51,7 +51,7 @@ CACHE_FOLDER = None if config.DISABLE_JIT else _cache_folder(Path(__file__).pare
 
 class _Lowering(lowering.Lower):
     # A function may use registers as wide as there are: for some processors LLVM prefers half of AVX-512.
-    def pre_lower(self):
+    def pre_lower(self):  # pragma: no cover
         super().pre_lower()
         set.add(self.builder.function.attributes, '"prefer-vector-width"="512"')  # a set that refuses what it knows not
 
@@ -64,7 +64,7 @@ class _WideLowering(NativeLowering):
 
 class _Compiler(CompilerBase):
     # Numba's own, but for that.
-    def define_pipelines(self):
+    def define_pipelines(self):  # pragma: no cover
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
         pipeline.passes = [(_WideLowering if step is NativeLowering else step, text) for step, text in pipeline.passes]
         pipeline.finalize()
