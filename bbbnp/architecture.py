@@ -16,6 +16,14 @@ ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 TILE, BLOCK, COLUMNS, UNIT = 4096, 64, 256, 131072
 # Multiplications a pass (weights times examples) from which a step is cut and threads used: a guess, not measured.
 LARGE = 4_000_000
+CACHE_LINE = 64  # bytes
+
+
+def aligned_zeros(n, dtype):
+    """A vector of n zeros that begins where a line of the cache does: registers are filled faster from there."""
+    spare = np.zeros(n + CACHE_LINE // np.dtype(dtype).itemsize, dtype)
+    first = -spare.ctypes.data % CACHE_LINE // spare.itemsize
+    return spare[first:first + n]
 
 
 @dataclass(frozen=True)
@@ -119,9 +127,9 @@ class Architecture:
         of_second = {"weights": [0, None, None], "dropout": [0, given, None]}.get(
             weight_noise, [self.size, given, flat])
         return Workspace(
-            *(np.zeros(n, dtype) for n in [self.size] * 2 + [flat] * 2 + [rows]), tile, block, columns,
+            *(aligned_zeros(n, dtype) for n in [self.size] * 2 + [flat] * 2 + [rows]), tile, block, columns,
             np.array(units, np.int64), np.zeros((pieces, 3)), np.zeros((blocks, targets), dtype),
-            *(None if n is None else np.zeros(n, dtype) for n in of_second))
+            *(None if n is None else aligned_zeros(n, dtype) for n in of_second))
 
     def initial_mu(self, seed, dtype=np.float64):
         """Means before training: W normal with variance 2/K (He et al. 2015; 1/K for tanh and sigmoid), b zero.

@@ -20,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from bbbnp import threads
+from bbbnp.architecture import aligned_zeros
 from bbbnp.kernels import elbo, fused, hotloop
 from bbbnp.kernels.dense import Network
 from bbbnp.kernels.optimizer import Optimizer
@@ -71,9 +72,10 @@ class State:
     @classmethod
     def initial(cls, mu, rho, log_noise, averaging):
         """State before the first step; all vectors in the precision of `mu`."""
-        theta = np.concatenate([mu, rho, log_noise]).astype(mu.dtype)
-        empty = np.zeros(theta.size if averaging else 0, theta.dtype)
-        return cls(theta, np.zeros_like(theta), np.zeros_like(theta), empty)
+        size, dtype = 2 * mu.size + log_noise.size, mu.dtype
+        theta, first, second = (aligned_zeros(size, dtype) for _ in range(3))
+        np.concatenate([mu, rho, log_noise], out=theta, casting="same_kind")
+        return cls(theta, first, second, aligned_zeros(size if averaging else 0, dtype))
 
     @property
     def arrays(self):

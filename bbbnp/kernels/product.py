@@ -53,8 +53,10 @@ def _multiply(c, a, b):  # pragma: no cover
 
 @kernel
 def _by_blocks(c, a, b):  # pragma: no cover
-    k, width = a.shape[1], VECTORS * REGISTER // c.itemsize
-    _panels(c, a, b, np.empty(k * width, c.dtype), np.empty((ROWS, width), c.dtype))
+    lanes = REGISTER // c.itemsize
+    panel, width = np.empty(a.shape[1] * VECTORS * lanes + lanes, c.dtype), VECTORS * lanes
+    panel = panel[-panel.ctypes.data % REGISTER // c.itemsize:]  # each of its registers in one line of the cache
+    _panels(c, a, b, panel, np.empty((ROWS, width), c.dtype))
 
 
 @kernel(borrows=True)
