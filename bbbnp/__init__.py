@@ -1,11 +1,12 @@
 """Bayes by Backprop (Blundell et al. 2015) with every gradient derived by hand.
 
-Reading order: `bbbnp.reference`, the whole algorithm in plain NumPy; then the chapters of `bbbnp.kernels` (vectormath,
-noise, posterior, prior, divergence, likelihood, activation, microkernel, product, dense, draw, pruning, dropout,
-second_product, placement, optimizer, elbo, fused, hotloop, predictive, thompson); then what people meet: `objective`
-and `study`, the free energy as an ordinary function; `gradcheck` and `exact`, the proofs; `temperature`, which
-posterior a loss targets; `parameters`, `estimator`, `classifier` and `model`, the two models; `training` and
-`prediction`, the loops around the kernels; `pruning`; `bandit` and `game`; `data` and `datafiles`, what to train on.
+Reading order: `bbbnp.reference`, the whole algorithm in plain NumPy; then the chapters of `bbbnp.kernels` (stack,
+vectormath, noise, posterior, prior, divergence, likelihood, activation, microkernel, product, dense, draw, pruning,
+dropout, second_product, placement, optimizer, elbo, tiles, fused, hotloop, predictive, thompson); then what people
+meet: `objective` and `study`, the free energy as an ordinary function; `gradcheck` and `exact`, the proofs;
+`temperature`, which posterior a loss targets; `parameters`, `estimator`, `classifier` and `model`, the two models;
+`training` and `prediction`, the loops around the kernels; `pruning`; `bandit` and `game`; `data` and `datafiles`, what
+to train on.
 """
 
 __version__ = "0.1.0"

@@ -12,8 +12,8 @@ from bbbnp.kernels.elbo import Workspace
 
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 # Pieces of a training step: weights in a tile, examples in a block, columns of a layer, entries of dW in a unit. What
-# else was tried differs by less than one machine does from itself, but tiles half as large, which are slower.
-TILE, BLOCK, COLUMNS, UNIT = 4096, 64, 256, 131072
+# else was tried differs by less than one machine does from itself.
+TILE, BLOCK, COLUMNS, UNIT = 2048, 64, 256, 131072
 # Multiplications a pass (weights times examples) from which a step is cut and threads used: a guess, not measured.
 LARGE = 4_000_000
 CACHE_LINE = 64  # bytes
@@ -98,19 +98,17 @@ class Architecture:
             With room for what noise that is not in the weights needs; None in its place otherwise, but for `spread`,
             which is cut in pieces wherever weights are drawn, and empty.
         tile, block, columns, unit : int
-            Weights (a multiple of four), examples, and about how many columns of a layer's outputs, and entries of dW,
+            Weights, examples, and about how many columns of a layer's outputs, and entries of dW,
             in one piece; a layer of more than an eighth of those, of a large network a 64th, has at least two pieces,
             for two threads.
 
         Raises
         ------
         ValueError
-            If a piece is not a positive integer, or a tile not a multiple of four.
+            If a piece is not a positive integer.
         """
         for name, piece in {"tile": tile, "block": block, "columns": columns, "unit": unit}.items():
             integer(name, 1 if piece is None else piece, least=1)
-        if tile % noise.BLOCK_OF_NORMALS != 0:  # two tiles would draw the same noise
-            raise ValueError(f"tile={tile} must be a multiple of {noise.BLOCK_OF_NORMALS}, the normals of one counter")
         large = self.size * rows >= LARGE
         block = block or (BLOCK if large else rows)
         columns = columns or (min(COLUMNS, -(-max(self.widths[1:]) // 2)) if large else max(self.widths))
@@ -122,7 +120,7 @@ class Architecture:
             start += (k + 1) * n
         units = [unit[1:] for unit in sorted(units)]  # threads take runs of them: the same part of every layer
         blocks = -(-rows // block)
-        flat, pieces = rows * sum(self.widths[1:]), max(blocks, -(-self.size // tile), len(units))
+        flat, pieces = rows * sum(self.widths[1:]), max(blocks, len(units))
         given = rows * sum(self.widths[:-1])
         of_second = {"weights": [0, None, None], "dropout": [0, given, None]}.get(
             weight_noise, [self.size, given, flat])

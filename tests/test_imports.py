@@ -10,10 +10,10 @@ import pytest
 import bbbnp
 
 PACKAGE = Path(bbbnp.__file__).parent
-KERNELS = ["_jit", "vectormath", "noise", "posterior", "prior", "divergence", "likelihood", "activation",
+KERNELS = ["_jit", "stack", "vectormath", "noise", "posterior", "prior", "divergence", "likelihood", "activation",
            "microkernel", "product", "dense", "draw", "pruning", "dropout", "second_product", "placement", "optimizer",
-           "elbo", "fused", "hotloop", "predictive", "thompson"]
-ALSO = {"_jit": {"contextlib", "hashlib", "pathlib", "tempfile"}, "microkernel": {"llvmlite"}}
+           "elbo", "tiles", "fused", "hotloop", "predictive", "thompson"]
+ALSO = {"_jit": {"contextlib", "hashlib", "pathlib", "tempfile"}, "microkernel": {"llvmlite"}, "stack": {"llvmlite"}}
 TOP = ("bbbnp.experiments", "bbbnp.cli", "bbbnp.__main__", "bbbnp.course")
 
 

@@ -10,15 +10,15 @@ from threadpoolctl import threadpool_limits
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.fused import (
-    State, column_pieces, columns_of, draw_tile, forward_rows, output_rows, rows_of, unit_weights)
+    State, column_pieces, columns_of, draw_unit, forward_rows, output_rows, rows_of, unit_weights)
 from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, placed_sums_backward
 
 
-def _draw(times, pieces, state, prior, objective, ws):
+def _draw(times, pieces, state, prior, network, objective, ws):
     for step in range(times):
         draw = Draw(*draw_of(objective, 0, step, 0))
-        for t in prange(pieces):
-            draw_tile(np.int64(t), state, prior, objective, ws, draw, False)
+        for u in prange(pieces):
+            draw_unit(np.int64(u), state, prior, network, objective, ws, draw, False)
 
 
 def _rows(times, pieces, state, network, objective, x, y, ws):
@@ -56,9 +56,9 @@ def of(problem, state, threads):
     """Functions of a number of times: sampling, the products of forward and delta, those of dW, as a step does them."""
     ws, data, none = problem.ws, problem.data, np.zeros(0, state.theta.dtype)
     arrays = State(state.theta, none, none, none, none, np.zeros(1, state.theta.dtype), none)
-    tiles, blocks = -(-ws.w.size // ws.tile), -(-len(data.batch_x) // ws.rows)
+    blocks = -(-len(data.batch_x) // ws.rows)
     arguments = {
-        _draw: (tiles, arrays, problem.prior, problem.objective, ws),
+        _draw: (len(ws.units), arrays, problem.prior, problem.network, problem.objective, ws),
         _rows: (blocks, arrays, problem.network, problem.objective, data.batch_x, data.batch_y, ws),
         _units: (len(ws.units), problem.network, data.batch_x, ws)}
 

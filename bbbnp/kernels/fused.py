@@ -1,7 +1,7 @@
 """The training step in pieces that fit the caches and can be given to threads; it equals `elbo.free_energy_gradient`.
 
 Passes over whole vectors wait for memory, and a loop over many arrays is not vectorised at all. So weights are drawn
-and updated in tiles that stay in the L1 and L2 caches, all examples go through a layer in a few pieces of its columns,
+and updated in tiles that stay in the caches (`tiles`), all examples go through a layer in a few pieces of its columns,
 so that no two threads pack the same weights (through the last, in blocks of examples), and a block of rows of
 dW is used for the update as soon as it is there. Every boundary depends on shapes only and every piece writes its own
 place, its partial sums too: whoever computes which piece, the bits are the same.
@@ -13,14 +13,11 @@ import numpy as np
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, dense_backward_bias, dense_backward_weights, layer_input, layer_output
-from bbbnp.kernels.draw import Piece
 from bbbnp.kernels.dropout import multiplied
-from bbbnp.kernels.elbo import Parameters, add, copy, weights_gradient
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
-from bbbnp.kernels.optimizer import average_iterates, update
-from bbbnp.kernels.placement import draw_weights, every, placed_input, placed_output, placed_slopes, placed_sums
-from bbbnp.kernels.pruning import leave_pruned
+from bbbnp.kernels.placement import every, placed_input, placed_output, placed_slopes, placed_sums
 from bbbnp.kernels.second_product import second_inputs, second_outputs
+from bbbnp.kernels.tiles import draw_tile, finish_tile, unpack, update_part
 
 
 class State(NamedTuple):
@@ -40,37 +37,23 @@ class State(NamedTuple):
     good: np.ndarray
 
 
-class Stage(NamedTuple):
-    """Where in a step a draw is: the first of it, the last, with an update; `averaged` iterates so far."""
-
-    first_draw: bool
-    update: bool
-    averaged: int
-
-
 @kernel(inline=True)
-def unpack(theta, size):
-    """Views of mu, rho (P = `size` entries each) and log_noise in one vector."""
-    return Parameters(theta[:size], theta[size:2 * size], theta[2 * size:])
-
-
-@kernel(inline=True)
-def piece_of(theta, ws, start, stop):
-    """The stretch start .. stop - 1 of mu, rho and a draw's vectors."""
-    parameters = unpack(theta, ws.w.size)
-    return Piece(parameters.mu[start:stop], parameters.rho[start:stop], ws.w[start:stop], ws.eps[start:stop],
-                 ws.spread[start:stop])
+def range_of(u, network, ws):
+    """Where in a flat vector the weights of unit `u` begin and end: rows k .. k_end - 1 of W, after the last b."""
+    depth, k, k_end, start = ws.units[u]
+    n = network.widths[depth + 1]
+    return start + k * n, start + k_end * n + (n if k_end == network.widths[depth] else 0)
 
 
 @kernel
-def draw_tile(t, state, prior, objective, ws, draw, valued):
-    """Weights of tile `t` and, in its row of `ws.parts`, its log q and, if `valued`, its log P(w) (E4, E5, E7)."""
-    start = t * ws.tile
-    piece = piece_of(state.theta, ws, start, min(start + ws.tile, ws.w.size))
-    if objective.draws == 0:
-        copy(piece.w, piece.mu)
-        return
-    ws.parts[t, 0], ws.parts[t, 1] = draw_weights(piece, prior, objective, draw, start, valued)
+def draw_unit(u, state, prior, network, objective, ws, draw, valued):
+    """Weights of unit `u` and, in its row of `ws.parts`, their log q and, if `valued`, log P(w) (E4, E5, E7)."""
+    begin, end = range_of(u, network, ws)
+    ws.parts[u, 0], ws.parts[u, 1] = 0, 0
+    for a in range(begin, end, ws.tile):
+        log_q, log_p = draw_tile(a, min(a + ws.tile, end), state, prior, objective, ws, draw, valued)
+        ws.parts[u, 0] += log_q
+        ws.parts[u, 1] += log_p
 
 
 @kernel
@@ -134,19 +117,17 @@ def column_sum(parts, column, pieces):
 
 @kernel
 def unit_weights(u, network, x, ws):
-    """The rows of dW that unit `u` has, flat, and where in the flat vector they begin (E10).
+    """The rows of dW that unit `u` has, flat (E10).
 
     Shape (1, n); or (2, n) where there is a second product: those of dMu, and of dS' = h'^T dv (E16, E22).
     """
-    depth, k, k_end, start = ws.units[u]
-    rows, inputs, n = x.shape[0], network.widths[depth], network.widths[depth + 1]
-    biases, placed = n if k_end == inputs else 0, ws.spread.size > 0
-    products = np.empty((2 if placed else 1, (k_end - k) * n + biases), x.dtype)
+    rows, (depth, k, k_end, _), (begin, end) = x.shape[0], ws.units[u], range_of(u, network, ws)
+    products = np.empty((2 if ws.spread.size > 0 else 1, end - begin), x.dtype)
     h = layer_input(network, *multiplied(x, ws), depth)
     unit_product(products[0], layer_output(network, ws.doutputs, depth, rows), h, k, k_end)
     unit_product(products[-1], second_outputs(ws.slopes, network, depth, rows, 0, rows), second_inputs(
         ws.second_inputs, network, depth, rows, 0, rows), k, k_end)
-    return start + k * n, products
+    return products
 
 
 @kernel
@@ -164,53 +145,22 @@ def unit_product(dw, dy, h, k, k_end):
         dense_backward_bias(dw[dw.size - n:], dy)
 
 
-@kernel(inline=True)
-def update_part(a, b, dtheta, state, optimizer, stage):
-    """The optimiser, as it is at the step, and the average of iterates where it has begun, on theta[a:b] (E17)."""
-    theta = state.theta[a:b]
-    update(theta, dtheta, state.first[a:b], state.second[a:b], optimizer)
-    if state.average.size > 0 and stage.averaged >= 0:
-        average_iterates(state.average[a:b], theta, stage.averaged)
-
-
 @kernel
 def finish_weights(u, given, state, prior, optimizer, ws, weighting, stage):
-    """Gradient in mu and rho, and update, of the weights of unit `u`, while their dW is in the cache (E12, E13).
+    """Gradient in mu and rho, update and next draw of the weights of unit `u`, while their dW is in the cache (E13).
 
-    `given` is (network, x). With one draw the gradient lives in a tile's scratch; with several, or to record it, in
-    `state.dtheta`. Their log P(w) is left in the unit's row of `ws.parts`.
+    `given` is (network, x, objective, the next step's draw). The weights' log P(w), and log q of the next, are left in
+    the unit's row of `ws.parts`.
     """
-    size, (begin, products) = ws.w.size, unit_weights(u, *given, ws)
-    dw, ds = products[0], products[-1]
-    end, scratch = begin + dw.size, np.zeros((3, min(ws.tile, dw.size)), dw.dtype)
-    ws.parts[u, 1] = 0
+    network, x, objective, following = given
+    (begin, end), products = range_of(u, network, ws), unit_weights(u, network, x, ws)
+    scratch = np.zeros((3, min(ws.tile, end - begin)), x.dtype)
+    ws.parts[u, 0], ws.parts[u, 1] = 0, 0
     for a in range(begin, end, ws.tile):
         b = min(a + ws.tile, end)
-        dmu, drho = scratch[0, :b - a], scratch[1, :b - a]
-        if weighting.part > 0:
-            ws.parts[u, 1] += weights_gradient(
-                dmu, drho, scratch[2, :b - a], dw[a - begin:b - begin], ds[a - begin:b - begin],
-                piece_of(state.theta, ws, a, b), prior, weighting)
-        else:
-            copy(dmu, dw[a - begin:b - begin])  # w = mu
-            leave_pruned(dmu, drho, state.theta[size + a:size + b], weighting.pruned)
-        if state.dtheta.size > 0:
-            dmu = add_draw(state.dtheta[a:b], dmu, stage.first_draw)
-            drho = add_draw(state.dtheta[size + a:size + b], drho, stage.first_draw)
-        if stage.update:
-            update_part(a, b, dmu, state, optimizer, stage)
-            if weighting.part > 0:
-                update_part(size + a, size + b, drho, state, optimizer, stage)
-
-
-@kernel
-def add_draw(total, part, first_draw):
-    """Add a draw's part of the gradient to the total, or begin it; returns the total."""
-    if first_draw:
-        copy(total, part)
-    else:
-        add(total, part)
-    return total
+        ws.parts[u, 1] += finish_tile((a, b, begin), (products, scratch), state, prior, optimizer, ws, weighting, stage)
+        if stage.draw_next:
+            ws.parts[u, 0] += draw_tile(a, b, state, prior, objective, ws, following, False)[0]
 
 
 @kernel

@@ -15,11 +15,12 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
-    Stage, column_pieces, column_sum, columns_of, draw_tile, finish_noise, finish_weights, forward_rows,
+    column_pieces, column_sum, columns_of, draw_unit, finish_noise, finish_weights, forward_rows,
     output_rows, rows_of)
 from bbbnp.kernels.noise import shuffle
 from bbbnp.kernels.optimizer import Optimizer, at_step
 from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, placed_sums_backward
+from bbbnp.kernels.tiles import Stage
 
 UPDATE, RECORD, VALUE = range(3)
 
@@ -81,7 +82,7 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
         log q, log P(w) and log P(D | w) of the last step.
     """
     examples, rows, draws = data.order.size, plan.batch_size, max(objective.draws, 1)
-    minibatches, tiles = (examples + rows - 1) // rows, (ws.w.size + ws.tile - 1) // ws.tile
+    minibatches = (examples + rows - 1) // rows
     units, part, layers = ws.units.shape[0], min(objective.draws, 1) / draws, network.widths.size - 1
     mu = state.theta[:ws.w.size]
     step, epoch, i = cursor.step, cursor.epoch, cursor.batch
@@ -104,8 +105,9 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
         valued = taken == 0 or plan.mode != UPDATE  # in training, log P(w) comes with its derivative, for less
         for number in range(draws):
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
-            for t in prange(tiles):
-                draw_tile(np.int64(t), state, prior, objective, ws, draw, valued)
+            drawn = number == 0 and taken > 0 and plan.mode == UPDATE  # by the update before
+            for u in prange(0 if drawn else units):
+                draw_unit(np.int64(u), state, prior, network, objective, ws, draw, valued)
             for depth in range(layers):
                 blocks = row_blocks if depth > 0 or ws.second_inputs is not None else 0  # x as it is needs no preparing
                 for r in prange(blocks):
@@ -116,8 +118,8 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                         np.int64(c), network, depth + 1, ws.columns))
             for r in prange(row_blocks):
                 output_rows(np.int64(r), state.theta, network, objective.likelihood, x, y, ws, draw)
-            log_q += column_sum(ws.parts, 0, tiles) / draws
-            known_log_p += column_sum(ws.parts, 1, tiles) / draws
+            log_q += column_sum(ws.parts, 0, units) / draws
+            known_log_p += column_sum(ws.parts, 1, units) / draws if valued else 0.0
             log_lik += column_sum(ws.parts, 2, row_blocks) / draws
             if plan.mode == VALUE:
                 continue
@@ -133,11 +135,13 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
                         np.int64(c), network, depth, ws.columns), draw)
                 for r in prange(row_blocks):
                     placed_input_backward(ws, network, size, depth, rows_of(np.int64(r), ws.rows, size), draw)
-            stage = Stage(number == 0, update, step - plan.average_from)
+            stage = Stage(number == 0, update, step - plan.average_from, update and taken + 1 < steps)
+            following = Draw(*draw_of(objective, cursor.seed, step + 1, 0))
             weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl,
                                   objective.pruned)
             for u in prange(units):
-                finish_weights(np.int64(u), (network, x), state, prior, now, ws, weighting, stage)
+                finish_weights(
+                    np.int64(u), (network, x, objective, following), state, prior, now, ws, weighting, stage)
             log_p += column_sum(ws.parts, 1, units) / draws
             finish_noise(state, now, row_blocks, draws, plan.learn_noise, ws, stage)
         if plan.mode != UPDATE:

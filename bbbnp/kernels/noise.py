@@ -11,12 +11,13 @@ Philox is that of Salmon, Moraes, Dror and Shaw (2011); its words become normals
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.stack import on_stack
 from bbbnp.kernels.vectormath import HALF, ONE, STRIP, TWO, ZERO, f32, horner, log_positive
 
 # Streams keep the uses of noise apart: the same index of two streams is two independent draws.
 WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS, PRUNING = range(10)
 CONTEXTS, REWARDS, EXPLORING, THOMPSON, REPLAYED = range(10, 15)
-BLOCK_OF_NORMALS, BLOCK_OF_SIGNS = 4, 128  # what one counter gives: a filling must start at a multiple
+BLOCK_OF_NORMALS, BLOCK_OF_SIGNS = 4, 128  # what one counter gives
 
 u64 = np.uint64
 MASK, SHIFT = u64(0xFFFFFFFF), u64(32)
@@ -25,6 +26,8 @@ WEYL0, WEYL1 = u64(0x9E3779B9), u64(0xBB67AE85)
 
 NO_BITS, BIT, BIT30 = np.int32(0), np.int32(1), np.int32(1 << 30)
 LOW30, MIDDLE = np.int32((1 << 30) - 1), np.int32(1 << 29)
+
+four_rows = on_stack(4, STRIP // 4)  # a strip's words, or normals, as they come from its counters
 
 TO_UNIT, TO_EIGHTH_TURN = f32(2.0**-32), f32(np.pi / 4 * 2.0**-29)
 SIN = tuple(f32(c) for c in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1))  # Cephes, to pi/4
@@ -97,8 +100,13 @@ def _fill_pairs(z, other, a, b):
 
 
 @kernel(borrows=True)
-def _interleave(eps, a, b, c, d):
-    """a[0], b[0], c[0], d[0], a[1], ... as far as `eps` has room."""
+def _interleave(eps, skipped, a, b, c, d):
+    """What follows the first `skipped` of a[0], b[0], c[0], d[0], a[1], ..., as far as `eps` has room."""
+    rest = (a, b, c, d)
+    if skipped > 0:
+        for k in range(skipped, min(4, skipped + eps.size)):
+            eps[k - skipped] = rest[k][0]
+        eps, a, b, c, d = eps[4 - skipped:], a[1:], b[1:], c[1:], d[1:]
     whole = eps.size // 4
     for i in range(whole):
         eps[4 * i], eps[4 * i + 1], eps[4 * i + 2], eps[4 * i + 3] = a[i], b[i], c[i], d[i]
@@ -110,13 +118,13 @@ def _interleave(eps, a, b, c, d):
 @kernel(borrows=True)
 def _strips(eps, z, planes, seed, stream, step, draw, start):
     # `normals`, STRIP at a time, with rows of z and planes as scratch.
-    for a in range(0, eps.size, STRIP):
-        part = eps[a:a + STRIP]
-        n = (part.size + 3) // 4
+    skipped = start % BLOCK_OF_NORMALS
+    for a in range(-skipped, eps.size, STRIP):
+        n = (min(a + STRIP, eps.size) - a + 3) // 4
         _fill_words(planes, n, (start + a) // 4, seed, stream, step, draw)
         for k in range(0, 4, 2):
             _fill_pairs(z[k, :n], z[k + 1, :n], planes[k, :n], planes[k + 1, :n])
-        _interleave(part, z[0], z[1], z[2], z[3])
+        _interleave(eps[max(a, 0):a + STRIP], max(-a, 0), z[0], z[1], z[2], z[3])
 
 
 @kernel
@@ -130,11 +138,9 @@ def normals(eps, seed, stream, step, draw, start=0):
     seed, stream, step, draw : int
         The key and counter: a seed below 2^63, one of the streams of this module, and two numbers below 2^32.
     start : int
-        First index, a multiple of four.
+        First index.
     """
-    counters = (min(STRIP, eps.size) + 3) // 4
-    z, planes = np.empty((4, counters), np.float32), np.empty((4, counters), np.int32)
-    _strips(eps, z, planes, seed, stream, step, draw, start)
+    _strips(eps, four_rows(np.float32), four_rows(np.int32), seed, stream, step, draw, start)
 
 
 @kernel

@@ -58,20 +58,33 @@ def momentum_update(x, dx, velocity, rate, beta1):
         x[j] -= rate * velocity[j]  # E17
 
 
-@kernel
-def adam_update(x, dx, first, second, factors):
-    """Adam (Kingma and Ba 2015), in place (E17).
+@kernel(inline=True)
+def adam(x, dx, m, v, factors):
+    """A parameter and its two moments after a step of Adam (Kingma and Ba 2015; E17).
 
     m <- beta1 m + (1 - beta1) dx,  v <- beta2 v + (1 - beta2) dx^2,  x <- x - lr m_hat/(sqrt(v_hat) + epsilon)
 
-    `factors` is (rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon) with the bias corrections of `at_step`.
+    `factors` are those of `adam_factors`.
     """
     rate, beta1, rest1, beta2, rest2, epsilon = factors
+    m = beta1 * m + rest1 * dx
+    v = beta2 * v + rest2 * (dx * dx)
+    return x - rate * m * reciprocal(math.sqrt(v) + epsilon), m, v  # E17
+
+
+@kernel(inline=True)
+def adam_factors(x, optimizer):
+    """(rate, beta1, 1 - beta1, beta2, 1 - beta2, epsilon) of an optimiser as it is `at_step`, in the precision of x."""
+    cast, beta1, beta2 = x.dtype.type, optimizer.beta1, optimizer.beta2
+    return (cast(optimizer.learning_rate), cast(beta1), cast(1 - beta1), cast(beta2), cast(1 - beta2),
+            cast(optimizer.epsilon))
+
+
+@kernel
+def adam_update(x, dx, first, second, factors):
+    """Adam, in place (E17)."""
     for j in range(x.size):
-        m = beta1 * first[j] + rest1 * dx[j]
-        v = beta2 * second[j] + rest2 * (dx[j] * dx[j])
-        x[j] -= rate * m * reciprocal(math.sqrt(v) + epsilon)  # E17
-        first[j], second[j] = m, v
+        x[j], first[j], second[j] = adam(x[j], dx[j], first[j], second[j], factors)
 
 
 @kernel
@@ -92,9 +105,7 @@ def update(x, dx, first, second, optimizer):
     """A step of the chosen rule, as it is `at_step`, on parameters `x`, all vectors of one shape, in place (E17)."""
     cast, rate = x.dtype.type, optimizer.learning_rate
     if optimizer.rule == ADAM:
-        beta1, beta2 = optimizer.beta1, optimizer.beta2
-        adam_update(x, dx, first, second, (cast(rate), cast(beta1), cast(1 - beta1), cast(beta2), cast(1 - beta2),
-                                           cast(optimizer.epsilon)))
+        adam_update(x, dx, first, second, adam_factors(x, optimizer))
     elif optimizer.rule == MOMENTUM:
         momentum_update(x, dx, first, cast(rate), cast(optimizer.beta1))
     else:

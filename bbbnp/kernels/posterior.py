@@ -14,7 +14,10 @@ where m = log(1 + e)/e for rho < 0 and m = rho + e log(1 + e)/e = sigma for rho 
 import numpy as np
 
 from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.stack import on_stack
 from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_minus, log, log1p_ratio, sum_of_logs
+
+two_strips = on_stack(2, STRIP)
 
 
 @kernel(inline=True)
@@ -154,7 +157,7 @@ def sample_weights(w, mu, rho, eps, slopes):
 
     Shapes: all (P,). `slopes` is filled with r(rho) unless it is empty; it may be `eps`, whose noise is then lost.
     """
-    return _sample_strips(w, mu, rho, eps, slopes, np.empty((2, STRIP), rho.dtype))
+    return _sample_strips(w, mu, rho, eps, slopes, two_strips(rho.dtype))
 
 
 @kernel

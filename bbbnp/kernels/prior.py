@@ -15,7 +15,10 @@ import numpy as np
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.posterior import decay, logistic_mean
+from bbbnp.kernels.stack import on_stack
 from bbbnp.kernels.vectormath import HALF, ONE, STRIP, log1p_ratio, sum_of_logs
+
+strip = on_stack(1, STRIP)
 
 
 @kernel(inline=True)
@@ -117,7 +120,7 @@ def score_weights(score, w, prior):
 
     Shapes: both (P,). The two share their exponentials.
     """
-    return _score_strips(score, w, prior, np.empty(STRIP, w.dtype))
+    return _score_strips(score, w, prior, strip(w.dtype)[0])
 
 
 @kernel

@@ -15,7 +15,7 @@ from bbbnp.kernels.divergence import SAMPLED
 from bbbnp.kernels.draw import Piece, SHORT, WEIGHTS
 from bbbnp.objective import LIKELIHOODS, Objective
 
-PIECES = [{}, {"tile": 4, "block": 1, "columns": 1, "unit": 1}, {"tile": 8, "block": 3, "columns": 2, "unit": 6},
+PIECES = [{}, {"tile": 4, "block": 1, "columns": 1, "unit": 1}, {"tile": 7, "block": 3, "columns": 2, "unit": 6},
           {"tile": 12, "block": 5, "columns": 3}]
 TWO_THREADS = pytest.mark.skipif(
     numba.config.NUMBA_NUM_THREADS < 2 or numba.config.DISABLE_JIT, reason="needs two threads and the compiler")

@@ -78,7 +78,7 @@ def test_one_minibatch_is_the_data_as_they_are():
     np.testing.assert_array_equal(data.order, np.arange(12))
 
 
-@pytest.mark.parametrize("pieces", [{"tile": 4}, {"tile": 12}, {"block": 11}, {"block": 1}], ids=str)
+@pytest.mark.parametrize("pieces", [{"tile": 4}, {"tile": 13}, {"block": 11}, {"block": 1}], ids=str)
 def test_a_last_piece_of_one_weight_or_one_example_is_not_forgotten(pieces):
     whole, cut = loop(2, batch=12), loop(2, batch=12, pieces=pieces)
     np.testing.assert_allclose(cut.result, whole.result, rtol=1e-13)

@@ -149,13 +149,15 @@ def test_draws_of_other_keys_and_places_are_other_numbers_and_uncorrelated():
 
 def test_any_start_and_any_size_cut_the_same_vector():
     full = draws(50)
-    for k in range(10):
-        np.testing.assert_array_equal(draws(50 - 4 * k, start=4 * k), full[4 * k:])
+    for start in range(40):
+        np.testing.assert_array_equal(draws(50 - start, start=start), full[start:])
+        np.testing.assert_array_equal(draws(start % 7, start=start), full[start:start + start % 7])
     for size in range(10):
         np.testing.assert_array_equal(draws(size), full[:size])
     beyond = draws(2 * noise.STRIP + 7)  # they are made strip by strip
     np.testing.assert_array_equal(beyond[:50], full)
-    np.testing.assert_array_equal(draws(noise.STRIP + 7, start=noise.STRIP), beyond[noise.STRIP:])
+    for start in (3, noise.STRIP - 1, noise.STRIP):
+        np.testing.assert_array_equal(draws(2 * noise.STRIP + 7 - start, start=start), beyond[start:])
     for block in (*range(12), noise.STRIP // 4 - 1, noise.STRIP // 4, noise.STRIP // 2):
         words = philox_twin((block, KEY["draw"], KEY["step"], KEY["stream"]), (SEED, 0))
         np.testing.assert_array_equal(beyond[4 * block:4 * block + 4], normals_of(words[::2], words[1::2]).T.ravel())
@@ -171,6 +173,7 @@ def test_compiled_draws_equal_those_of_plain_python(monkeypatch):
     for name in ("horner", "philox", "words", "minus_log_uniform", "normal_pair", "_fill_words", "_fill_pairs",
                  "_interleave"):
         monkeypatch.setattr(noise, name, getattr(noise, name).py_func)
+    monkeypatch.setattr(noise, "four_rows", lambda dtype: np.empty((4, noise.STRIP // 4), dtype))
     noise.normals.py_func(plain, *KEY.values())
     np.testing.assert_allclose(compiled, plain, rtol=1e-6, atol=1e-6)
 

@@ -1,0 +1,134 @@
+"""Weights by the tile: drawn, and given their gradient and their update, a few thousand after another.
+
+All that a tile needs then stays in the caches, and its memory is fetched by the processor while it computes: an update
+waits for memory and the draw of the next weights does not, so that the one follows the other tile by tile.
+"""
+
+from typing import NamedTuple
+
+from bbbnp.kernels._jit import kernel
+from bbbnp.kernels.divergence import SAMPLED
+from bbbnp.kernels.draw import SHORT, Piece
+from bbbnp.kernels.elbo import Parameters, add, copy, short_gradient, weights_gradient
+from bbbnp.kernels.optimizer import ADAM, adam, adam_factors, average_iterates, update
+from bbbnp.kernels.placement import draw_weights
+from bbbnp.kernels.prior import score_weights
+from bbbnp.kernels.pruning import leave_pruned
+
+
+class Stage(NamedTuple):
+    """Where in a step a draw is: the first of it, the last, with an update; `averaged` iterates so far; and whether
+    the next step's weights are drawn as soon as theirs are updated."""
+
+    first_draw: bool
+    update: bool
+    averaged: int
+    draw_next: bool
+
+
+@kernel(inline=True)
+def unpack(theta, size):
+    """Views of mu, rho (P = `size` entries each) and log_noise in one vector."""
+    return Parameters(theta[:size], theta[size:2 * size], theta[2 * size:])
+
+
+@kernel(inline=True)
+def piece_of(theta, ws, start, stop):
+    """The stretch start .. stop - 1 of mu, rho and a draw's vectors."""
+    parameters = unpack(theta, ws.w.size)
+    return Piece(parameters.mu[start:stop], parameters.rho[start:stop], ws.w[start:stop], ws.eps[start:stop],
+                 ws.spread[start:stop])
+
+
+@kernel(inline=True)
+def draw_tile(a, b, state, prior, objective, ws, draw, valued):
+    """Weights a .. b - 1; returns their log q and, if `valued`, their log P(w) (E4, E5, E7)."""
+    piece = piece_of(state.theta, ws, a, b)
+    if objective.draws == 0:
+        copy(piece.w, piece.mu)
+        return 0.0, 0.0
+    return draw_weights(piece, prior, objective, draw, a, valued)
+
+
+@kernel
+def update_part(a, b, dtheta, state, optimizer, stage):
+    """The optimiser, as it is at the step, and the average of iterates where it has begun, on theta[a:b] (E17)."""
+    update(state.theta[a:b], dtheta, state.first[a:b], state.second[a:b], optimizer)
+    average_part(a, b, state, stage)
+
+
+@kernel(inline=True, borrows=True)
+def average_part(a, b, state, stage):
+    """The average of iterates, where it has begun, of theta[a:b] (E17)."""
+    if state.average.size > 0 and stage.averaged >= 0:
+        average_iterates(state.average[a:b], state.theta[a:b], stage.averaged)
+
+
+@kernel(inline=True)
+def in_one_loop(piece, state, optimizer, weighting, stage):
+    """Whether `short_update` does it all: one draw of the weights, the KL sampled, the short form, and Adam."""
+    short = weighting.part > 0 and weighting.form == SHORT and weighting.kl == SAMPLED and not weighting.pruned
+    return short and piece.spread.size == 0 and stage.update and state.dtheta.size == 0 and optimizer.rule == ADAM
+
+
+@kernel(apart=True, borrows=True)
+def short_update(piece, dw, score, first, second, weighting, factors):
+    """What `draw_gradient` in the short form and `adam_update` of mu and of rho do, in one loop (E13, E17).
+
+    Ten vectors come from memory: in three loops a processor computes while it waits for none, and then waits for four.
+
+    Shapes: all (n,); `first` and `second` are moments of (mu, rho).
+    """
+    mu, rho, w, slope, _ = piece
+    part, kl_weight = mu.dtype.type(weighting.part), mu.dtype.type(weighting.kl_weight)
+    (first_mu, first_rho), (second_mu, second_rho) = first, second
+    for j in range(mu.size):
+        dmu, drho = short_gradient(
+            part * (dw[j] - kl_weight * score[j]), slope[j], w[j] - mu[j], part * kl_weight)  # E13
+        mu[j], first_mu[j], second_mu[j] = adam(mu[j], dmu, first_mu[j], second_mu[j], factors)
+        rho[j], first_rho[j], second_rho[j] = adam(rho[j], drho, first_rho[j], second_rho[j], factors)
+
+
+@kernel(inline=True, borrows=True)
+def finish_tile(place, arrays, state, prior, optimizer, ws, weighting, stage):
+    """Gradient in mu and rho of the weights a .. b - 1, and update (E12, E13); returns their log P(w).
+
+    `place` is a, b and where the unit begins, `arrays` its products and scratch. With one draw the gradient lives in
+    scratch, or in a register; with several, or to record it, in `state.dtheta`.
+    """
+    (a, b, begin), (products, scratch), size, log_p = place, arrays, ws.w.size, 0.0
+    theta, first, second, dw = state.theta, state.first, state.second, products[0, a - begin:b - begin]
+    p, q, n = size + a, size + b, b - a
+    piece = Piece(theta[a:b], theta[p:q], ws.w[a:b], ws.eps[a:b], ws.spread[a:b])
+    dmu, drho, score = scratch[0, :n], scratch[1, :n], scratch[2, :n]
+    if in_one_loop(piece, state, optimizer, weighting, stage):
+        log_p = score_weights(score, piece.w, prior)
+        short_update(piece, dw, score, (first[a:b], first[p:q]), (second[a:b], second[p:q]), weighting,
+                     adam_factors(dmu, optimizer))
+        average_part(a, b, state, stage)
+        average_part(p, q, state, stage)
+        return log_p
+    if weighting.part > 0:
+        log_p = weights_gradient(
+            dmu, drho, score, dw, products[-1, a - begin:b - begin], piece, prior, weighting)
+    else:
+        copy(dmu, dw)  # w = mu
+        leave_pruned(dmu, drho, piece.rho, weighting.pruned)
+    if state.dtheta.size > 0:
+        add_draw(state.dtheta[a:b], dmu, stage.first_draw)
+        add_draw(state.dtheta[p:q], drho, stage.first_draw)
+        dmu, drho = state.dtheta[a:b], state.dtheta[p:q]
+    if stage.update:
+        update_part(a, b, dmu, state, optimizer, stage)
+        if weighting.part > 0:
+            update_part(p, q, drho, state, optimizer, stage)
+    return log_p
+
+
+@kernel
+def add_draw(total, part, first_draw):
+    """Add a draw's part of the gradient to the total, or begin it."""
+    if first_draw:
+        copy(total, part)
+    else:
+        add(total, part)

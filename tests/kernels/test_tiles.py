@@ -1,0 +1,111 @@
+"""Gradient and update in one loop are those of the separate loops, which the finite differences prove."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bbbnp import Architecture, Objective, ScaleMixture
+from bbbnp.kernels import elbo, fused, hotloop, optimizer, tiles
+from bbbnp.kernels.draw import SHORT, WEIGHTS, Draw, Piece
+from bbbnp.kernels.divergence import SAMPLED
+
+SIZE, PART, KL_WEIGHT = 67, 0.5, 0.3
+ADAM = optimizer.Optimizer(optimizer.ADAM, 0.1, optimizer.CONSTANT, 1.0, 0.9, 0.99, 1e-3)
+
+
+def weighting(**changed):
+    return elbo.Weighting(SHORT, PART, KL_WEIGHT, WEIGHTS, SAMPLED, False)._replace(**changed)
+
+
+def tile(dtype):
+    """Piece, dW, score and the moments of mu and rho; the second moments are squares."""
+    mu, rho, w, slope, dw, score, *moments = np.random.default_rng(1).normal(size=(10, SIZE)).astype(dtype)
+    return SimpleNamespace(piece=Piece(mu, rho, w, slope, mu[:0]), dw=dw, score=score, first=tuple(moments[:2]),
+                           second=tuple(m * m for m in moments[2:]))
+
+
+def left(t):
+    """All that an update changes."""
+    return np.concatenate([t.piece.mu, t.piece.rho, *t.first, *t.second])
+
+
+def one_loop(dtype, **changed):
+    t = tile(dtype)
+    tiles.short_update(t.piece, t.dw, t.score, t.first, t.second, weighting(**changed),
+                       optimizer.adam_factors(t.dw, ADAM))
+    return left(t)
+
+
+def separate_loops(dtype):
+    t = tile(dtype)
+    gradient = np.empty((2, SIZE), dtype)
+    elbo.draw_gradient(*gradient, t.dw, t.score, t.piece, weighting())
+    for x, dx, first, second in zip(t.piece, gradient, t.first, t.second):
+        optimizer.update(x, dx, first, second, ADAM)
+    return left(t)
+
+
+@pytest.mark.E13
+@pytest.mark.E17
+def test_one_loop_does_what_gradient_and_adam_do_and_a_wrong_one_does_not(dtype):
+    truth, tolerance = separate_loops(dtype), 8 * np.finfo(dtype).eps
+
+    def differs(ours):
+        return np.any(np.abs(ours - truth) > tolerance * (1 + np.abs(truth)))
+
+    assert not differs(one_loop(dtype)) and np.any(np.abs(truth - left(tile(dtype))) > 0.01)
+    assert differs(one_loop(dtype, kl_weight=KL_WEIGHT * (1 + 1e-4)))
+    assert differs(one_loop(dtype, part=PART * (1 + 1e-4)))
+
+
+def trained(recorded, average_from=0, calls=(4,), **settings):
+    """The state after so many steps of Adam; with a place to record the gradient in, it is made in separate loops."""
+    rng, architecture = np.random.default_rng(8), Architecture((2, 3, 1))
+    objective = Objective(ScaleMixture(), noise=0.5, **settings)
+    x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
+    theta = np.concatenate([architecture.initial_mu(1), np.full(13, -1.0), np.log([0.5])])
+    state = fused.State(theta, np.zeros(27), np.zeros(27), theta.copy(), np.zeros(26 if recorded else 0), np.zeros(1),
+                        np.zeros(0))
+    step, history = 0, np.zeros((2, 2))
+    for steps in calls:
+        hotloop.train_serial(
+            steps, history, state, architecture.network, objective.prior.components(np.float64),
+            objective.for_kernels, ADAM, hotloop.Data(x, y, np.arange(12), x[:6].copy(), y[:6].copy()),
+            hotloop.Plan(6, elbo.UNIFORM, 1.0, False, average_from, hotloop.UPDATE),
+            hotloop.Cursor(5, step, *divmod(step, 2)), architecture.workspace(6, np.float64, tile=5, unit=1))
+        step += steps
+    return state, history
+
+
+def test_training_takes_the_one_loop_and_leaves_what_the_separate_ones_leave():
+    (ours, _), (truth, _) = trained(False), trained(True)
+    assert truth.dtheta.all() and not ours.dtheta.any()
+    for name in ("theta", "first", "second", "average"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(truth, name), rtol=1e-12, atol=1e-13, err_msg=name)
+    assert np.any(ours.average != ours.theta)
+    never, _ = trained(False, average_from=1000)
+    np.testing.assert_array_equal(never.theta, ours.theta)
+    assert np.all(never.average == trained(True, average_from=1000)[0].average)
+
+
+@pytest.mark.parametrize("settings", [{}, {"draws": 2}, {"draws": 0}, {"draws": 2, "antithetic": True}], ids=str)
+def test_weights_drawn_beside_the_update_are_those_that_a_step_draws_itself(settings):
+    """The first step of a call draws its own, and its prior's value with them, which is added in another order."""
+    (ours, history), (truth, true_history) = (trained(False, calls=calls, **settings) for calls in ((4,), (1, 1, 1, 1)))
+    np.testing.assert_array_equal(ours.theta, truth.theta)
+    np.testing.assert_allclose(history, true_history, rtol=1e-13)
+    assert history.all() == (settings.get("draws") != 0)
+
+
+def test_weights_are_the_same_wherever_tiles_are_cut():
+    theta, ws = np.linspace(-1, 1, 26), Architecture((2, 3, 1)).workspace(1, np.float64)
+    prior, objective = ScaleMixture().components(np.float64), Objective(ScaleMixture(), noise=0.5).for_kernels
+    none = np.zeros(0)
+    state = fused.State(theta, none, none, none, none, none, none)
+    log_q, log_p = tiles.draw_tile(0, 13, state, prior, objective, ws, Draw(WEIGHTS, 5, 0, 0, 1), True)
+    whole = ws.w.copy()
+    parts = np.array([tiles.draw_tile(a, b, state, prior, objective, ws, Draw(WEIGHTS, 5, 0, 0, 1), True)
+                      for a, b in ((0, 3), (3, 4), (4, 13))])
+    np.testing.assert_allclose(ws.w, whole, rtol=1e-15)
+    np.testing.assert_allclose(parts.sum(axis=0), [log_q, log_p], rtol=1e-13)
