@@ -15,7 +15,7 @@ import numpy as np
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.stack import on_stack
-from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_minus, log, log1p_ratio, sum_of_logs
+from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_minus, log, log1p_ratio, reciprocal, sum_of_logs
 
 two_strips = on_stack(2, STRIP)
 
@@ -90,7 +90,7 @@ def log_softplus_backward(rho, e=None, m=None):
     r(rho) = d log sigma/d rho = s(rho)/sigma = 1/((1 + e) m)
     """
     e = decay(rho) if e is None else e
-    return ONE / ((ONE + e) * (_mantissa(rho, e) if m is None else m))
+    return reciprocal((ONE + e) * (_mantissa(rho, e) if m is None else m))
 
 
 @kernel(inline=True)
