@@ -98,9 +98,8 @@ class Architecture:
             With room for what noise that is not in the weights needs; None in its place otherwise, but for `spread`,
             which is cut in pieces wherever weights are drawn, and empty.
         tile, block, columns, unit : int
-            Weights, examples, and about how many columns of a layer's outputs, and entries of dW,
-            in one piece; a layer of more than an eighth of those, of a large network a 64th, has at least two pieces,
-            for two threads.
+            Weights, examples, and about how many columns of a layer's outputs, and entries of dW, in one piece; a
+            layer of more than an eighth of those, of a large network a 64th, has at least two pieces, for two threads.
 
         Raises
         ------

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from bbbnp import Architecture, Key, reference, weight_noise
+from bbbnp.architecture import aligned_zeros
+from bbbnp.training import State
 
 WIDTHS = [(3, 5, 2), (1, 1), (2, 4, 3, 5)]
 
@@ -44,6 +46,19 @@ def test_views_and_units_of_any_network_cover_every_weight_once(widths, unit, bl
     assert np.all(count == 1)
     assert len(ws.dlog_noise) * block >= rows > (len(ws.dlog_noise) - 1) * block
     assert len(ws.parts) >= max(len(ws.units), len(ws.dlog_noise)) and ws.outputs.size == rows * sum(widths[1:])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_vectors_of_training_begin_at_a_line_of_the_cache(dtype):
+    for n in (0, 1, 67):
+        zeros = aligned_zeros(n, dtype)
+        assert zeros.shape == (n,) and zeros.dtype == dtype and not zeros.any() and zeros.ctypes.data % 64 == 0
+    ws = Architecture((3, 5, 2)).workspace(4, dtype)
+    mu = np.arange(32, dtype=dtype)
+    state = State.initial(mu, mu - 5, np.zeros(1), True)
+    np.testing.assert_array_equal(state.theta, np.concatenate([mu, mu - 5, [0]]))
+    for vector in (ws.w, ws.eps, ws.outputs, ws.doutputs, state.theta, state.first, state.second, state.average):
+        assert vector.dtype == dtype and vector.ctypes.data % 64 == 0
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -24,9 +24,9 @@ SCALES = ((0.5, 1.0), (0.5, math.exp(-6)))  # of the default prior, for `libm_st
 STEPS = (
     ("libm", "one loop over the weights, exp and log from libm, normals from a generator with a state"),
     ("vectorised", "passes over whole vectors, with functions that become vector instructions"),
-    ("tiled", f"the passes of {TILE:,} weights after one another, while they are in the cache"),
+    ("tiled", f"update and next draw of {TILE:,} weights after one another, while they are in the cache"),
     ("fused", "a part of dW is used for the update before it leaves the cache"),
-    ("threaded", "tiles, columns of the layers and parts of dW given to all threads"))
+    ("threaded", "parts of the weights and columns of the layers given to all threads"))
 
 
 @kernel

@@ -87,7 +87,7 @@ class Workspace(NamedTuple):
     w, eps (P,), which may come to hold r(rho) (see `Piece`); outputs and doutputs, flat, B times the widths; log_lik
     (B,), of each example; where the noise is in the units, spread (P,), and flat second_inputs and slopes; for dropout
     second_inputs alone. Where they are not needed, spread is empty, and the other two are None (see `second_product`).
-    The fused step has pieces of `tile` weights (a multiple of four), `rows` examples, and units of dW: a row of
+    The fused step has pieces of `tile` weights, `rows` examples, and units of dW: a row of
     `units`, (depth, k, k_end, start), is W[k:k_end] of the layer that begins at `start`, and its bias if k_end is the
     last. `parts` and `dlog_noise` have a row for every piece's sums.
     """

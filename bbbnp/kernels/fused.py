@@ -24,8 +24,8 @@ class State(NamedTuple):
     """theta = [mu, rho, log_noise] and the optimiser's moments, shape (2P + T,); average of iterates, or empty.
 
     `dtheta`, (2P,), is the gradient in mu and rho, recorded or added over draws, or empty where a tile's scratch is
-    enough; `dlog_noise`, (T,), that in log_noise. `good`, like theta or empty, takes over theta once a call's first
-    free energy has been found finite.
+    enough; `dlog_noise`, (T,), that in log_noise. None shares memory with another. `good`, like theta or empty, takes
+    over theta once a call's first free energy has been found finite.
     """
 
     theta: np.ndarray

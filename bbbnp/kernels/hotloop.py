@@ -2,7 +2,7 @@
 
 The loop is a function of its arguments: minibatch order is a function of seed and epoch, noise of seed and step. It
 stops early at a step whose free energy is not finite, before that step's update; but where log P(w) alone overflows,
-after the first step of a call, that is seen only in the update.
+after the first step of a call, that is seen only in the update, and the workspace has the next step's weights by then.
 """
 
 import math

@@ -17,7 +17,7 @@ from bbbnp.kernels.vectormath import HALF, ONE, STRIP, TWO, ZERO, f32, horner, l
 # Streams keep the uses of noise apart: the same index of two streams is two independent draws.
 WEIGHTS, INITIAL, LOCAL, DROPOUT, PREDICTION, ORDER, OBSERVATION, INPUT_SIGNS, OUTPUT_SIGNS, PRUNING = range(10)
 CONTEXTS, REWARDS, EXPLORING, THOMPSON, REPLAYED = range(10, 15)
-BLOCK_OF_NORMALS, BLOCK_OF_SIGNS = 4, 128  # what one counter gives
+BLOCK_OF_NORMALS, BLOCK_OF_SIGNS = 4, 128  # what one counter gives: `signs` and `kept` start at a multiple
 
 u64 = np.uint64
 MASK, SHIFT = u64(0xFFFFFFFF), u64(32)
@@ -168,7 +168,7 @@ def chance_word(chance):
 def kept(z, drop, seed, stream, step, draw, start=0):
     """Fill `z` with 0 by the chance `drop`, in [0, 1), and 1/(1 - drop) elsewhere, at indices start, ... (E25).
 
-    As `normals`: a word each, so that the chance is right to 2^-32.
+    As `normals`, with a `start` that is a multiple of four: a word each, so that the chance is right to 2^-32.
     """
     least, whole = chance_word(drop), z.dtype.type(1 / (1 - drop))
     none, first, blocks = z.dtype.type(0), start // 4, z.size // 4

@@ -15,7 +15,8 @@ import numpy as np
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.stack import on_stack
-from bbbnp.kernels.vectormath import HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_minus, log, log1p_ratio, reciprocal, sum_of_logs
+from bbbnp.kernels.vectormath import (
+    HALF, HALF_LOG_2PI, ONE, STRIP, ZERO, exp_minus, log, log1p_ratio, reciprocal, sum_of_logs)
 
 two_strips = on_stack(2, STRIP)
 

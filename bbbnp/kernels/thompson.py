@@ -12,11 +12,12 @@ from bbbnp.kernels import noise
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import Network, network_forward
 from bbbnp.kernels.elbo import UNIFORM, Objective, Workspace, copy, minibatch_weight
-from bbbnp.kernels.fused import State, unpack
+from bbbnp.kernels.fused import State
 from bbbnp.kernels.hotloop import UPDATE, Cursor, Data, Plan, train_serial
 from bbbnp.kernels.noise import below, chance_word, words
 from bbbnp.kernels.optimizer import Optimizer
 from bbbnp.kernels.posterior import sample_weights
+from bbbnp.kernels.tiles import unpack
 
 
 class World(NamedTuple):

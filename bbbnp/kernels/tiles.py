@@ -10,7 +10,7 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.divergence import SAMPLED
 from bbbnp.kernels.draw import SHORT, Piece
 from bbbnp.kernels.elbo import Parameters, add, copy, short_gradient, weights_gradient
-from bbbnp.kernels.optimizer import ADAM, adam, adam_factors, average_iterates, update
+from bbbnp.kernels.optimizer import ADAM, adam, adam_factors, average_iterates, recording, update
 from bbbnp.kernels.placement import draw_weights
 from bbbnp.kernels.prior import score_weights
 from bbbnp.kernels.pruning import leave_pruned
@@ -66,18 +66,21 @@ def average_part(a, b, state, stage):
 
 @kernel(inline=True)
 def in_one_loop(piece, state, optimizer, weighting, stage):
-    """Whether `short_update` does it all: one draw of the weights, the KL sampled, the short form, and Adam."""
-    short = weighting.part > 0 and weighting.form == SHORT and weighting.kl == SAMPLED and not weighting.pruned
-    return short and piece.spread.size == 0 and stage.update and state.dtheta.size == 0 and optimizer.rule == ADAM
+    """Whether `short_update` does it all: one draw of the weights, the KL sampled, the short form; and Adam, or only a
+    record of the gradient."""
+    one_draw = weighting.part == 1 and piece.spread.size == 0 and not weighting.pruned
+    short = weighting.form == SHORT and weighting.kl == SAMPLED
+    return one_draw and short and (not stage.update or optimizer.rule == ADAM and state.dtheta.size == 0)
 
 
 @kernel(apart=True, borrows=True)
 def short_update(piece, dw, score, first, second, weighting, factors):
     """What `draw_gradient` in the short form and `adam_update` of mu and of rho do, in one loop (E13, E17).
 
-    Ten vectors come from memory: in three loops a processor computes while it waits for none, and then waits for four.
+    Its ten vectors come from memory while it computes; three loops would wait for theirs, each anew.
 
-    Shapes: all (n,); `first` and `second` are moments of (mu, rho).
+    Shapes: all (n,); `first` and `second` are moments of (mu, rho). With the factors of `recording` the first become
+    the gradient, and mu and rho stay.
     """
     mu, rho, w, slope, _ = piece
     part, kl_weight = mu.dtype.type(weighting.part), mu.dtype.type(weighting.kl_weight)
@@ -99,10 +102,15 @@ def finish_tile(place, arrays, state, prior, optimizer, ws, weighting, stage):
     (a, b, begin), (products, scratch), size, log_p = place, arrays, ws.w.size, 0.0
     theta, first, second, dw = state.theta, state.first, state.second, products[0, a - begin:b - begin]
     p, q, n = size + a, size + b, b - a
+    # not `piece_of`, which returns arrays: this one borrows its own
     piece = Piece(theta[a:b], theta[p:q], ws.w[a:b], ws.eps[a:b], ws.spread[a:b])
     dmu, drho, score = scratch[0, :n], scratch[1, :n], scratch[2, :n]
     if in_one_loop(piece, state, optimizer, weighting, stage):
         log_p = score_weights(score, piece.w, prior)
+        if not stage.update:
+            gradient = state.dtheta[a:b], state.dtheta[p:q]
+            short_update(piece, dw, score, gradient, (dmu, drho), weighting, recording(dmu))
+            return log_p
         short_update(piece, dw, score, (first[a:b], first[p:q]), (second[a:b], second[p:q]), weighting,
                      adam_factors(dmu, optimizer))
         average_part(a, b, state, stage)

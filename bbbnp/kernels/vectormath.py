@@ -70,7 +70,7 @@ def log1p_ratio(x):
 
 
 def reciprocal(x):
-    """1/x of a positive normal number, in steps that do not wait for a divider; beyond 8e37 that of 8e37."""
+    """1/x of a positive normal number, in steps that do not wait for a divider; in float32 zero beyond x = 8e37."""
     return ONE / x
 
 
@@ -146,11 +146,10 @@ def _tanh32(x):  # pragma: no cover
 def _reciprocal32(x):  # pragma: no cover
     # To negate the bits of x is about to negate its logarithm: that is 1/x but for e = 1 - x r of 5 % at most. Newton's
     # step r (1 + e) leaves e^2 of it, and then r (1 + e + e^2) leaves e^3.
-    x = min(x, LARGEST)
     r = np.int32(BITS_OF_RECIPROCAL - f32(x).view(np.int32)).view(np.float32)
     r = r + r * (ONE - x * r)
     e = ONE - x * r
-    return r + r * (e + e * e)
+    return ZERO if x > LARGEST else r + r * (e + e * e)
 
 
 def _overload(function, single, double):
