@@ -64,21 +64,14 @@ class _WideLowering(NativeLowering):
 
 class _Compiler(CompilerBase):
     # Numba's own, but for that.
-    noalias = False
-
     def define_pipelines(self):  # pragma: no cover
-        self.state.flags.noalias = self.noalias
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
         pipeline.passes = [(_WideLowering if step is NativeLowering else step, text) for step, text in pipeline.passes]
         pipeline.finalize()
         return [pipeline]
 
 
-class _CompilerOfArraysApart(_Compiler):
-    noalias = True
-
-
-def kernel(function=None, *, inline=False, reorder=False, parallel=False, borrows=False, apart=False):
+def kernel(function=None, *, inline=False, reorder=False, parallel=False, borrows=False):
     """Compile a function with the options of the house.
 
     Parameters
@@ -99,8 +92,6 @@ def kernel(function=None, *, inline=False, reorder=False, parallel=False, borrow
     borrows : bool
         Count no references to arrays, which takes an atomic instruction for every slice: for functions that slice in a
         loop, or pass all on to others. They must neither allocate nor call a function that returns an array.
-    apart : bool
-        Take it that no two of the arrays given share memory: for a loop over more of them than LLVM would compare.
 
     Returns
     -------
@@ -108,12 +99,12 @@ def kernel(function=None, *, inline=False, reorder=False, parallel=False, borrow
         The compiled function, or `function` itself under ``NUMBA_DISABLE_JIT=1``.
     """
     if function is None:
-        return lambda f: kernel(f, inline=inline, reorder=reorder, parallel=parallel, borrows=borrows, apart=apart)
+        return lambda f: kernel(f, inline=inline, reorder=reorder, parallel=parallel, borrows=borrows)
     options = {**OPTIONS, "forceinline": inline or reorder, "parallel": parallel, "_nrt": not borrows}
     if reorder:
         options["fastmath"] = FASTMATH | {"reassoc"}
     if not parallel:  # whose loops are functions of their own
-        options["pipeline_class"] = _CompilerOfArraysApart if apart else _Compiler
+        options["pipeline_class"] = _Compiler
     folder = CACHE_FOLDER and str(Path(CACHE_FOLDER) / "parallel") if parallel else CACHE_FOLDER
     saved, config.CACHE_DIR = config.CACHE_DIR, folder or config.CACHE_DIR
     try:

@@ -1,10 +1,10 @@
 """The training step in pieces that fit the caches and can be given to threads; it equals `elbo.free_energy_gradient`.
 
-Passes over whole vectors wait for memory, and a loop over many arrays is not vectorised at all. So weights are drawn
-and updated in tiles that stay in the caches (`tiles`), all examples go through a layer in a few pieces of its columns,
-so that no two threads pack the same weights (through the last, in blocks of examples), and a block of rows of
-dW is used for the update as soon as it is there. Every boundary depends on shapes only and every piece writes its own
-place, its partial sums too: whoever computes which piece, the bits are the same.
+Passes over whole vectors wait for memory. So weights are drawn and updated in tiles that stay in the caches (`tiles`),
+all examples go through a layer in a few pieces of its columns, so that no two threads pack the same weights (through
+the last, in blocks of examples), and a block of rows of dW is used for the update as soon as it is there. Every
+boundary depends on shapes only and every piece writes its own place, its partial sums too: whoever computes which
+piece, the bits are the same.
 """
 
 from typing import NamedTuple

@@ -73,7 +73,7 @@ def in_one_loop(piece, state, optimizer, weighting, stage):
     return one_draw and short and (not stage.update or optimizer.rule == ADAM and state.dtheta.size == 0)
 
 
-@kernel(apart=True, borrows=True)
+@kernel(borrows=True)
 def short_update(piece, dw, score, first, second, weighting, factors):
     """What `draw_gradient` in the short form and `adam_update` of mu and of rho do, in one loop (E13, E17).
 

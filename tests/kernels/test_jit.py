@@ -3,7 +3,6 @@
 import ast
 import os
 from pathlib import Path
-import re
 import shutil
 import subprocess
 import sys
@@ -89,21 +88,6 @@ def check_those_that_borrow(returning):
         node.name in builds or "borrows=True" in " ".join(map(ast.unparse, node.decorator_list)))}
     assert returning >= {"block", "layer", "unpack", "piece_of", "unit_weights"} and len(calls) > 10
     assert "_train" in calls and not {name for name, names in calls.items() if names & returning}
-
-
-def five_sums(a, b, c, d, e, f, g, h, i, j):
-    for k in range(a.size):
-        a[k], c[k], e[k], g[k], i[k] = a[k] + b[k], c[k] + d[k], e[k] + f[k], g[k] + h[k], i[k] + j[k]
-
-
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="there is no compiled code without the compiler")
-@pytest.mark.parametrize("apart", [False, True])
-def test_a_loop_over_ten_vectors_becomes_vectors_where_they_are_said_to_lie_apart(apart, monkeypatch):
-    monkeypatch.setattr(_jit, "CACHE_FOLDER", None)  # of loaded code there is nothing to see
-    function, vectors = _jit.kernel(five_sums, apart=apart), np.ones((10, 33))
-    function(*vectors)
-    np.testing.assert_array_equal(vectors[:, 0], [2, 1] * 5)
-    assert bool(re.search("fadd [a-z ]*<", next(iter(function.inspect_llvm().values())))) == apart
 
 
 def test_the_cache_goes_to_the_first_place_that_can_be_written(tmp_path, monkeypatch):
