@@ -9,16 +9,19 @@ from threadpoolctl import threadpool_limits
 
 from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
+from bbbnp.kernels.elbo import Weighting
 from bbbnp.kernels.fused import (
-    State, column_pieces, columns_of, draw_unit, forward_rows, output_rows, rows_of, unit_weights)
+    State, column_pieces, columns_of, forward_rows, output_rows, rows_of, step_weights, unit_weights)
 from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, placed_sums_backward
+from bbbnp.kernels.tiles import Stage
 
 
-def _draw(times, pieces, state, prior, network, objective, ws):
+def _draw(times, pieces, state, prior, network, objective, x, now, weighting, ws):
+    stage = Stage(False, False, False, 0, False, True, False)
     for step in range(times):
         draw = Draw(*draw_of(objective, 0, step, 0))
         for u in prange(pieces):
-            draw_unit(np.int64(u), state, prior, network, objective, ws, draw, False)
+            step_weights(np.int64(u), (network, x, objective, draw), state, prior, now, ws, weighting, stage)
 
 
 def _rows(times, pieces, state, network, objective, x, y, ws):
@@ -56,10 +59,12 @@ def of(problem, state, threads):
     """Functions of a number of times: sampling, the products of forward and delta, those of dW, as a step does them."""
     ws, data, none = problem.ws, problem.data, np.zeros(0, state.theta.dtype)
     arrays = State(state.theta, none, none, none, none, np.zeros(1, state.theta.dtype), none)
-    blocks = -(-len(data.batch_x) // ws.rows)
+    blocks, objective = -(-len(data.batch_x) // ws.rows), problem.objective
+    weighting = Weighting(objective.form, 1.0, 1.0, objective.placement, objective.kl, objective.pruned)
     arguments = {
-        _draw: (len(ws.units), arrays, problem.prior, problem.network, problem.objective, ws),
-        _rows: (blocks, arrays, problem.network, problem.objective, data.batch_x, data.batch_y, ws),
+        _draw: (len(ws.units), arrays, problem.prior, problem.network, objective, data.batch_x, problem.optimizer,
+                weighting, ws),
+        _rows: (blocks, arrays, problem.network, objective, data.batch_x, data.batch_y, ws),
         _units: (len(ws.units), problem.network, data.batch_x, ws)}
 
     def timed(function):

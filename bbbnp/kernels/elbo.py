@@ -249,12 +249,8 @@ def copy(to, source):
 @kernel
 def forward_draw(ws, parameters, network, prior, objective, batch, draw):
     """One draw forward: fill the workspace; return log q, log P(w), log P(D | w) in float64, and the outputs (E2)."""
-    log_q, log_p, rows = 0.0, 0.0, batch.x.shape[0]
-    if objective.draws > 0:
-        piece = Piece(parameters.mu, parameters.rho, ws.w, ws.eps, ws.spread)
-        log_q, log_p = draw_weights(piece, prior, objective, draw, np.int64(0), True)
-    else:
-        copy(ws.w, parameters.mu)
+    rows, piece = batch.x.shape[0], Piece(parameters.mu, parameters.rho, ws.w, ws.eps, ws.spread)
+    log_q, log_p = draw_weights(piece, prior, objective, draw, np.int64(0), True)
     out = placed_forward(ws, network, parameters.mu, batch.x, *every(rows), draw)
     log_lik = log_likelihood(ws.log_lik[:rows], objective.likelihood, out, batch.y, parameters.log_noise)
     return log_q, log_p, log_lik, out

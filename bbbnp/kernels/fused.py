@@ -15,9 +15,9 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.dense import block, dense_backward_bias, dense_backward_weights, layer_input, layer_output
 from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
-from bbbnp.kernels.placement import every, placed_input, placed_output, placed_slopes, placed_sums
+from bbbnp.kernels.placement import draw_weights, every, placed_input, placed_output, placed_slopes, placed_sums
 from bbbnp.kernels.second_product import second_inputs, second_outputs
-from bbbnp.kernels.tiles import draw_tile, finish_tile, unpack, update_part
+from bbbnp.kernels.tiles import finish_tile, piece_of, unpack, update_part
 
 
 class State(NamedTuple):
@@ -43,17 +43,6 @@ def range_of(u, network, ws):
     depth, k, k_end, start = ws.units[u]
     n = network.widths[depth + 1]
     return start + k * n, start + k_end * n + (n if k_end == network.widths[depth] else 0)
-
-
-@kernel
-def draw_unit(u, state, prior, network, objective, ws, draw, valued):
-    """Weights of unit `u` and, in its row of `ws.parts`, their log q and, if `valued`, log P(w) (E4, E5, E7)."""
-    begin, end = range_of(u, network, ws)
-    ws.parts[u, 0], ws.parts[u, 1] = 0, 0
-    for a in range(begin, end, ws.tile):
-        log_q, log_p = draw_tile(a, min(a + ws.tile, end), state, prior, objective, ws, draw, valued)
-        ws.parts[u, 0] += log_q
-        ws.parts[u, 1] += log_p
 
 
 @kernel
@@ -146,21 +135,27 @@ def unit_product(dw, dy, h, k, k_end):
 
 
 @kernel
-def finish_weights(u, given, state, prior, optimizer, ws, weighting, stage):
-    """Gradient in mu and rho, update and next draw of the weights of unit `u`, while their dW is in the cache (E13).
+def step_weights(u, given, state, prior, optimizer, ws, weighting, stage):
+    """Gradient and update of the weights of unit `u` while their dW is in the cache, and the next draw (E4, E13).
 
-    `given` is (network, x, objective, the next step's draw). The weights' log P(w), and log q of the next, are left in
-    the unit's row of `ws.parts`.
+    `given` is (network, x, objective, draw). The weights' log P(w), and the log q of those drawn, are left in the
+    unit's row of `ws.parts`. A step's first draw may have no gradient before it: of one function for both there is
+    less to compile.
     """
-    network, x, objective, following = given
-    (begin, end), products = range_of(u, network, ws), unit_weights(u, network, x, ws)
+    network, x, objective, draw = given
+    begin, end = range_of(u, network, ws)
+    products = unit_weights(u, network, x, ws) if stage.gradient else np.empty((1, 0), x.dtype)
     scratch = np.zeros((3, min(ws.tile, end - begin)), x.dtype)
     ws.parts[u, 0], ws.parts[u, 1] = 0, 0
     for a in range(begin, end, ws.tile):
         b = min(a + ws.tile, end)
-        ws.parts[u, 1] += finish_tile((a, b, begin), (products, scratch), state, prior, optimizer, ws, weighting, stage)
-        if stage.draw_next:
-            ws.parts[u, 0] += draw_tile(a, b, state, prior, objective, ws, following, False)[0]
+        if stage.gradient:
+            ws.parts[u, 1] += finish_tile(
+                (a, b, begin), (products, scratch), state, prior, optimizer, ws, weighting, stage)
+        if stage.draw:
+            log_q, log_p = draw_weights(piece_of(state.theta, ws, a, b), prior, objective, draw, a, stage.valued)
+            ws.parts[u, 0] += log_q
+            ws.parts[u, 1] += log_p
 
 
 @kernel

@@ -15,8 +15,8 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting, complexity, copy, minibatch_weight
 from bbbnp.kernels.fused import (
-    column_pieces, column_sum, columns_of, draw_unit, finish_noise, finish_weights, forward_rows,
-    output_rows, rows_of)
+    column_pieces, column_sum, columns_of, finish_noise, forward_rows, output_rows,
+    rows_of, step_weights)
 from bbbnp.kernels.noise import shuffle
 from bbbnp.kernels.optimizer import Optimizer, at_step
 from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, placed_sums_backward
@@ -102,12 +102,14 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             plan.minibatch_weights, i, minibatches, size, examples)
         log_q, log_p, known_log_p, log_lik = 0.0, 0.0, 0.0, 0.0
         now = Optimizer(*at_step(optimizer, step))
+        weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl, objective.pruned)
         valued = taken == 0 or plan.mode != UPDATE  # in training, log P(w) comes with its derivative, for less
         for number in range(draws):
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
-            drawn = number == 0 and taken > 0 and plan.mode == UPDATE  # by the update before
+            drawn = number == 0 and taken > 0 and plan.mode == UPDATE  # beside the update before
+            alone = Stage(False, False, False, 0, False, True, valued)
             for u in prange(0 if drawn else units):
-                draw_unit(np.int64(u), state, prior, network, objective, ws, draw, valued)
+                step_weights(np.int64(u), (network, x, objective, draw), state, prior, now, ws, weighting, alone)
             for depth in range(layers):
                 blocks = row_blocks if depth > 0 or ws.second_inputs is not None else 0  # x as it is needs no preparing
                 for r in prange(blocks):
@@ -127,21 +129,20 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
             update = last and plan.mode == UPDATE
             if update and not math.isfinite(complexity(log_q, known_log_p, kl_weight) - log_lik):
                 return taken, log_q, known_log_p, log_lik
-            if update and taken == 0 and state.good.size > 0:
-                copy(state.good, state.theta)
+            keep = update and taken == 0 and state.good.size > 0
+            if keep:
+                copy(state.good[2 * mu.size:], state.theta[2 * mu.size:])
             for depth in range(layers - 1, 0, -1):
                 for c in prange(column_pieces(network, depth, ws.columns)):
                     placed_sums_backward(ws, network, mu, size, depth, every(size), columns_of(
                         np.int64(c), network, depth, ws.columns), draw)
                 for r in prange(row_blocks):
                     placed_input_backward(ws, network, size, depth, rows_of(np.int64(r), ws.rows, size), draw)
-            stage = Stage(number == 0, update, step - plan.average_from, update and taken + 1 < steps)
             following = Draw(*draw_of(objective, cursor.seed, step + 1, 0))
-            weighting = Weighting(objective.form, part, kl_weight, objective.placement, objective.kl,
-                                  objective.pruned)
+            ahead = update and taken + 1 < steps
+            stage = Stage(True, number == 0, update, step - plan.average_from, keep, ahead, False)
             for u in prange(units):
-                finish_weights(
-                    np.int64(u), (network, x, objective, following), state, prior, now, ws, weighting, stage)
+                step_weights(np.int64(u), (network, x, objective, following), state, prior, now, ws, weighting, stage)
             log_p += column_sum(ws.parts, 1, units) / draws
             finish_noise(state, now, row_blocks, draws, plan.learn_noise, ws, stage)
         if plan.mode != UPDATE:

@@ -27,8 +27,12 @@ def draw_weights(piece, prior, objective, draw, start, valued):
     """Draw the weights of a piece that begins at `start`; return its log q and log P(w), or KL and 0 (E4, E5, E7, E14).
 
     Fills what the objective needs of eps, or r(rho) in its place, w = mu + sigma*eps and S' (`piece.spread`). Without
-    `valued`, log P(w) is 0.
+    `valued`, log P(w) is 0; and with no draws w = mu and both are 0.
     """
+    if objective.draws == 0:
+        for j in range(piece.w.size):
+            piece.w[j] = piece.mu[j]
+        return 0.0, 0.0
     closed, in_weights = objective.kl == CLOSED, piece.spread.size == 0
     if not closed or objective.placement != LOCAL:
         normals(piece.eps, noise.WEIGHTS, draw, start)

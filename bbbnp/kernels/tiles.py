@@ -11,19 +11,21 @@ from bbbnp.kernels.divergence import SAMPLED
 from bbbnp.kernels.draw import SHORT, Piece
 from bbbnp.kernels.elbo import Parameters, add, copy, short_gradient, weights_gradient
 from bbbnp.kernels.optimizer import ADAM, adam, adam_factors, average_iterates, recording, update
-from bbbnp.kernels.placement import draw_weights
 from bbbnp.kernels.prior import score_weights
 from bbbnp.kernels.pruning import leave_pruned
 
 
 class Stage(NamedTuple):
-    """Where in a step a draw is: the first of it, the last, with an update; `averaged` iterates so far; and whether
-    the next step's weights are drawn as soon as theirs are updated."""
+    """Where in a step weights are taken up: whether for a gradient, of the step's first draw, and for an update, which
+    has `averaged` iterates before it and must `keep` mu and rho in `good`; whether for a draw, its log P(w) too."""
 
+    gradient: bool
     first_draw: bool
     update: bool
     averaged: int
-    draw_next: bool
+    keep: bool
+    draw: bool
+    valued: bool
 
 
 @kernel(inline=True)
@@ -38,16 +40,6 @@ def piece_of(theta, ws, start, stop):
     parameters = unpack(theta, ws.w.size)
     return Piece(parameters.mu[start:stop], parameters.rho[start:stop], ws.w[start:stop], ws.eps[start:stop],
                  ws.spread[start:stop])
-
-
-@kernel(inline=True)
-def draw_tile(a, b, state, prior, objective, ws, draw, valued):
-    """Weights a .. b - 1; returns their log q and, if `valued`, their log P(w) (E4, E5, E7)."""
-    piece = piece_of(state.theta, ws, a, b)
-    if objective.draws == 0:
-        copy(piece.w, piece.mu)
-        return 0.0, 0.0
-    return draw_weights(piece, prior, objective, draw, a, valued)
 
 
 @kernel
@@ -100,21 +92,23 @@ def finish_tile(place, arrays, state, prior, optimizer, ws, weighting, stage):
     scratch, or in a register; with several, or to record it, in `state.dtheta`.
     """
     (a, b, begin), (products, scratch), size, log_p = place, arrays, ws.w.size, 0.0
-    theta, first, second, dw = state.theta, state.first, state.second, products[0, a - begin:b - begin]
-    p, q, n = size + a, size + b, b - a
+    theta, dw, p, q, n = state.theta, products[0, a - begin:b - begin], size + a, size + b, b - a
     # not `piece_of`, which returns arrays: this one borrows its own
     piece = Piece(theta[a:b], theta[p:q], ws.w[a:b], ws.eps[a:b], ws.spread[a:b])
     dmu, drho, score = scratch[0, :n], scratch[1, :n], scratch[2, :n]
+    if stage.keep:
+        copy(state.good[a:b], piece.mu)
+        copy(state.good[p:q], piece.rho)
     if in_one_loop(piece, state, optimizer, weighting, stage):
         log_p = score_weights(score, piece.w, prior)
-        if not stage.update:
-            gradient = state.dtheta[a:b], state.dtheta[p:q]
-            short_update(piece, dw, score, gradient, (dmu, drho), weighting, recording(dmu))
-            return log_p
-        short_update(piece, dw, score, (first[a:b], first[p:q]), (second[a:b], second[p:q]), weighting,
-                     adam_factors(dmu, optimizer))
-        average_part(a, b, state, stage)
-        average_part(p, q, state, stage)
+        first, factors, update = state.dtheta, recording(dmu), stage.update
+        if update:
+            first, factors = state.first, adam_factors(dmu, optimizer)
+        short_update(piece, dw, score, (first[a:b], first[p:q]), (
+            state.second[a:b] if update else dmu, state.second[p:q] if update else drho), weighting, factors)
+        if update:
+            average_part(a, b, state, stage)
+            average_part(p, q, state, stage)
         return log_p
     if weighting.part > 0:
         log_p = weights_gradient(

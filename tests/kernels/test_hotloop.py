@@ -53,7 +53,7 @@ def test_parameters_are_kept_as_they_were_before_the_first_step():
 def test_a_prior_that_overflows_stops_the_loop_wherever_its_value_is_computed():
     """Beside the draw in the first step, beside the update in others; in both the likelihood is a number."""
     for sigma, rate, taken in ((1e-154, 1e-3, 0), (1e-150, 1e-294, 1)):
-        with np.errstate(over="ignore"):  # it is the matter here, and plain Python warns of it
+        with np.errstate(over="ignore", invalid="ignore"):  # it is the matter here, and plain Python warns of it
             left = loop(3, batch=6, prior=GaussianPrior(sigma), rate=rate)
         assert left.result[0] == taken and left.result[2] == -np.inf and np.isfinite(left.result[3])
         assert np.isfinite(left.history).all() and left.history.any() == (taken > 0)

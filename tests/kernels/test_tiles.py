@@ -9,6 +9,7 @@ from bbbnp import Architecture, GaussianPrior, Objective, ScaleMixture
 from bbbnp.kernels import elbo, fused, hotloop, optimizer, tiles
 from bbbnp.kernels.divergence import CLOSED, SAMPLED
 from bbbnp.kernels.draw import PAPER, SHORT, WEIGHTS, Draw, Piece
+from bbbnp.kernels.placement import draw_weights
 
 SIZE, PART, KL_WEIGHT = 67, 0.5, 0.3
 ADAM = optimizer.Optimizer(optimizer.ADAM, 0.1, optimizer.CONSTANT, 1.0, 0.9, 0.99, 1e-3)
@@ -72,8 +73,8 @@ def test_one_loop_is_taken_by_one_short_draw_with_adam_or_to_be_recorded():
     piece, none = tile(np.float64).piece, np.zeros(0)
     state = fused.State(none, none, none, none, none, none, none)
     usual = {"piece": piece, "state": state, "optimizer": ADAM, "weighting": weighting(part=1.0),
-             "stage": tiles.Stage(True, True, 0, True)}
-    recorded = {"stage": tiles.Stage(True, False, 0, False), "state": state._replace(dtheta=np.zeros(2))}
+             "stage": tiles.Stage(True, True, True, 0, False, True, False)}
+    recorded = {"stage": usual["stage"]._replace(update=False), "state": state._replace(dtheta=np.zeros(2))}
     assert tiles.in_one_loop(**usual) and tiles.in_one_loop(**{**usual, **recorded})
     for other in ({"piece": piece._replace(spread=piece.mu)}, {"state": state._replace(dtheta=np.zeros(2))},
                   {"optimizer": ADAM._replace(rule=optimizer.SGD)}, *(
@@ -127,11 +128,12 @@ def test_weights_drawn_beside_the_update_are_those_that_a_step_draws_itself(sett
 def test_weights_are_the_same_wherever_tiles_are_cut():
     theta, ws = np.linspace(-1, 1, 26), Architecture((2, 3, 1)).workspace(1, np.float64)
     prior, objective = ScaleMixture().components(np.float64), Objective(ScaleMixture(), noise=0.5).for_kernels
-    none = np.zeros(0)
-    state = fused.State(theta, none, none, none, none, none, none)
-    log_q, log_p = tiles.draw_tile(0, 13, state, prior, objective, ws, Draw(WEIGHTS, 5, 0, 0, 1), True)
+
+    def drawn(a, b):
+        return draw_weights(tiles.piece_of(theta, ws, a, b), prior, objective, Draw(WEIGHTS, 5, 0, 0, 1), a, True)
+
+    log_q, log_p = drawn(0, 13)
     whole = ws.w.copy()
-    parts = np.array([tiles.draw_tile(a, b, state, prior, objective, ws, Draw(WEIGHTS, 5, 0, 0, 1), True)
-                      for a, b in ((0, 3), (3, 4), (4, 13))])
+    parts = np.array([drawn(a, b) for a, b in ((0, 3), (3, 4), (4, 13))])
     np.testing.assert_allclose(ws.w, whole, rtol=1e-15)
     np.testing.assert_allclose(parts.sum(axis=0), [log_q, log_p], rtol=1e-13)
