@@ -16,7 +16,8 @@ from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, p
 from bbbnp.kernels.tiles import Stage
 
 
-def _draw(times, pieces, state, prior, network, objective, x, now, weighting, ws):
+def _draw(times, pieces, state, prior, given, now, weighting, ws):
+    network, x, objective = given
     stage = Stage(False, False, False, 0, False, True, False)
     for step in range(times):
         draw = Draw(*draw_of(objective, 0, step, 0))
@@ -62,7 +63,7 @@ def of(problem, state, threads):
     blocks, objective = -(-len(data.batch_x) // ws.rows), problem.objective
     weighting = Weighting(objective.form, 1.0, 1.0, objective.placement, objective.kl, objective.pruned)
     arguments = {
-        _draw: (len(ws.units), arrays, problem.prior, problem.network, objective, data.batch_x, problem.optimizer,
+        _draw: (len(ws.units), arrays, problem.prior, (problem.network, data.batch_x, objective), problem.optimizer,
                 weighting, ws),
         _rows: (blocks, arrays, problem.network, objective, data.batch_x, data.batch_y, ws),
         _units: (len(ws.units), problem.network, data.batch_x, ws)}
