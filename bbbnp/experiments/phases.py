@@ -12,13 +12,14 @@ from bbbnp.kernels.draw import Draw, draw_of
 from bbbnp.kernels.elbo import Weighting
 from bbbnp.kernels.fused import (
     State, column_pieces, columns_of, forward_rows, output_rows, rows_of, step_weights, unit_weights)
+from bbbnp.kernels.optimizer import CONSTANT, SGD, Optimizer
 from bbbnp.kernels.placement import every, placed_input_backward, placed_sums, placed_sums_backward
 from bbbnp.kernels.tiles import Stage
 
 
-def _draw(times, pieces, state, prior, given, now, weighting, ws):
-    network, x, objective = given
-    stage = Stage(False, False, False, 0, False, True, False)
+def _draw(times, pieces, state, prior, network, objective, x, ws):
+    stage, now = Stage(False, False, False, 0, False, True, False), Optimizer(SGD, 0.0, CONSTANT, 1.0, 0.0, 0.0, 0.0)
+    weighting = Weighting(objective.form, 1.0, 1.0, objective.placement, objective.kl, objective.pruned)
     for step in range(times):
         draw = Draw(*draw_of(objective, 0, step, 0))
         for u in prange(pieces):
@@ -60,12 +61,10 @@ def of(problem, state, threads):
     """Functions of a number of times: sampling, the products of forward and delta, those of dW, as a step does them."""
     ws, data, none = problem.ws, problem.data, np.zeros(0, state.theta.dtype)
     arrays = State(state.theta, none, none, none, none, np.zeros(1, state.theta.dtype), none)
-    blocks, objective = -(-len(data.batch_x) // ws.rows), problem.objective
-    weighting = Weighting(objective.form, 1.0, 1.0, objective.placement, objective.kl, objective.pruned)
+    blocks = -(-len(data.batch_x) // ws.rows)
     arguments = {
-        _draw: (len(ws.units), arrays, problem.prior, (problem.network, data.batch_x, objective), problem.optimizer,
-                weighting, ws),
-        _rows: (blocks, arrays, problem.network, objective, data.batch_x, data.batch_y, ws),
+        _draw: (len(ws.units), arrays, problem.prior, problem.network, problem.objective, data.batch_x, ws),
+        _rows: (blocks, arrays, problem.network, problem.objective, data.batch_x, data.batch_y, ws),
         _units: (len(ws.units), problem.network, data.batch_x, ws)}
 
     def timed(function):
