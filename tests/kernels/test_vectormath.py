@@ -152,11 +152,10 @@ def test_nan_stays_nan_and_infinity_zero_and_overflow_have_their_limits(function
 
 @both_precisions
 def test_the_reciprocal_of_nan_is_nan_and_of_what_is_too_large_next_to_nothing(dtype):
-    with np.errstate(over="ignore"):
-        x = np.asarray((NAN, INF, np.finfo(dtype).max, 1e38), dtype)
-    y = values(vectormath.reciprocal, x, dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # uncompiled, NumPy warns of what is asked for here
+        y = values(vectormath.reciprocal, np.asarray((NAN, INF, np.finfo(dtype).max, 1e38), dtype), dtype)
     assert np.isnan(y[0]) and np.all((0 <= y[1:]) & (y[1:] < 1.3e-38))
-    assert not JIT or dtype == np.float64 or not y[1:].any()
+    assert dtype == np.float64 or not y[1:].any()
 
 
 def test_float32_exp_reaches_the_last_float_and_is_zero_where_it_would_be_subnormal():
