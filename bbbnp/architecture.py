@@ -9,6 +9,7 @@ from bbbnp.kernels import noise
 from bbbnp.kernels.activation import RELU, SIGMOID, TANH
 from bbbnp.kernels.dense import Network, layer
 from bbbnp.kernels.elbo import Workspace
+from bbbnp.kernels.stack import ALIGNMENT
 
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 # Pieces of a training step: weights in a tile, examples in a block, columns of a layer, entries of dW in a unit. What
@@ -16,13 +17,12 @@ ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 TILE, BLOCK, COLUMNS, UNIT = 2048, 64, 256, 131072
 # Multiplications a pass (weights times examples) from which a step is cut and threads used: a guess, not measured.
 LARGE = 4_000_000
-CACHE_LINE = 64  # bytes
 
 
 def aligned_zeros(n, dtype):
     """A vector of n zeros that begins where a line of the cache does: registers are filled faster from there."""
-    spare = np.zeros(n + CACHE_LINE // np.dtype(dtype).itemsize, dtype)
-    first = -spare.ctypes.data % CACHE_LINE // spare.itemsize
+    spare = np.zeros(n + ALIGNMENT // np.dtype(dtype).itemsize, dtype)
+    first = -spare.ctypes.data % ALIGNMENT // spare.itemsize
     return spare[first:first + n]
 
 
