@@ -20,7 +20,7 @@ MINIBATCHES = 40  # of the large networks' data
 PRIORS = {"mixture": ScaleMixture(), "gaussian": GaussianPrior()}
 # widths, batch, examples: the paper's regression (100 points at once) and bandit
 SMALL = {"1-100-1": ((1, 100, 1), 100, 100), "119-100-100-1": ((119, 100, 100, 1), 64, 4096)}
-SECONDS = 0.5  # that one contestant runs in one round: what a call costs beside its steps is then small
+SECONDS = 1.0  # that one contestant runs in one round: what a call costs beside its steps is then small
 SETTLE = 0.3  # between two: the workers of a threaded BLAS spin for about 0.1 s after their last product
 ADAM = optimizer.Optimizer(optimizer.ADAM, 1e-3, optimizer.CONSTANT, 1.0, 0.9, 0.999, 1e-8)
 

@@ -106,9 +106,9 @@ def _train(steps, history, state, network, prior, objective, optimizer, data, pl
         valued = taken == 0 or plan.mode != UPDATE  # in training, log P(w) comes with its derivative, for less
         for number in range(draws):
             draw = Draw(*draw_of(objective, cursor.seed, step, number))
-            drawn = number == 0 and taken > 0 and plan.mode == UPDATE  # beside the update before
+            to_draw = 0 if number == 0 and taken > 0 and plan.mode == UPDATE else units  # or drawn beside the update
             alone = Stage(False, False, False, 0, False, True, valued)
-            for u in prange(0 if drawn else units):
+            for u in prange(to_draw):
                 step_weights(np.int64(u), (network, x, objective, draw), state, prior, now, ws, weighting, alone)
             for depth in range(layers):
                 blocks = row_blocks if depth > 0 or ws.second_inputs is not None else 0  # x as it is needs no preparing

@@ -1,11 +1,13 @@
-"""Compiled code is cached, and never stale; functions that vector loops call are inlined."""
+"""Compiled code is cached, and never stale; functions that vector loops call are inlined; loops get their threads."""
 
 import ast
+import inspect
 import os
 from pathlib import Path
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numba
 import numpy as np
@@ -158,3 +160,37 @@ def test_loops_take_the_widest_registers_also_where_llvm_prefers_narrower_ones()
     double(np.ones(64, np.float32))
     llvm, assembly = (next(iter(code.values())) for code in (double.inspect_llvm(), double.inspect_asm()))
     assert '"prefer-vector-width"="512"' in llvm and ("zmm" in assembly) == microkernel.AVX512
+
+
+def loops_for_one_thread(source):
+    """Lines of the loops over `prange` that Numba would leave to one thread: those whose argument has an if."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [call.lineno for call in calls if getattr(call.func, "id", "") == "prange" and any(
+        isinstance(node, (ast.IfExp, ast.BoolOp)) for node in ast.walk(call))]
+
+
+def by_turns(n, out):
+    for i in numba.prange(n if n > 0 else 0):
+        out[i] = i
+
+
+def together(n, out):
+    n = n if n > 0 else 0
+    for i in numba.prange(n):
+        out[i] = i
+
+
+def test_no_loop_for_threads_has_a_condition_in_its_range():
+    for path in Path(bbbnp.__file__).parent.rglob("*.py"):
+        assert not loops_for_one_thread(path.read_text()), path
+    assert loops_for_one_thread(inspect.getsource(by_turns).replace("numba.", "")) == [2]
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="there are no threads without the compiler")
+def test_numba_leaves_a_loop_with_a_condition_in_its_range_to_one_thread():
+    out = np.zeros(2)
+    with pytest.warns(numba.NumbaPerformanceWarning, match="no transformation for parallel execution"):
+        numba.njit(parallel=True)(by_turns)(2, out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        numba.njit(parallel=True)(together)(2, out)
