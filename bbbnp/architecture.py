@@ -13,8 +13,8 @@ from bbbnp.kernels.stack import ALIGNMENT
 
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
 # Pieces of a training step: weights in a tile, examples in a block, columns of a layer, entries of dW in a unit. What
-# else was tried differs by less than one machine does from itself.
-TILE, BLOCK, COLUMNS, UNIT = 2048, 64, 256, 131072
+# else was tried differs by less than one machine does from itself. A unit's rows are whole blocks of a product.
+TILE, BLOCK, COLUMNS, UNIT, ROWS = 2048, 64, 256, 131072, 8
 # Multiplications a pass (weights times examples) from which a step is cut and threads used: a guess, not measured.
 LARGE = 4_000_000
 
@@ -115,6 +115,7 @@ class Architecture:
         for depth, (k, n) in enumerate(zip(self.widths, self.widths[1:])):
             count = min(k, 2 * max(1, round(k * n / unit / 2))) if k * n > unit / (64 if large else 8) else 1
             edges = np.linspace(0, k, count + 1).astype(int)
+            edges[1:-1] -= edges[1:-1] % (ROWS if k >= ROWS * count else 1)
             units += [(i / count, depth, a, b, start) for i, (a, b) in enumerate(zip(edges, edges[1:]))]
             start += (k + 1) * n
         units = [unit[1:] for unit in sorted(units)]  # threads take runs of them: the same part of every layer

@@ -43,6 +43,7 @@ def test_views_and_units_of_any_network_cover_every_weight_once(widths, unit, bl
         biases = n if k_end == widths[depth] else 0
         count[start + k * n:start + k_end * n + biases] += 1
         assert 0 <= k < k_end <= widths[depth]
+        assert k % 8 == 0 or widths[depth] < 8 * np.sum(ws.units[:, 0] == depth)  # whole blocks of a product
     assert np.all(count == 1)
     assert len(ws.dlog_noise) * block >= rows > (len(ws.dlog_noise) - 1) * block
     assert len(ws.parts) >= max(len(ws.units), len(ws.dlog_noise)) and ws.outputs.size == rows * sum(widths[1:])

@@ -17,7 +17,10 @@ from bbbnp.kernels.dropout import multiplied
 from bbbnp.kernels.likelihood import log_likelihood, log_likelihood_backward
 from bbbnp.kernels.placement import draw_weights, every, placed_input, placed_output, placed_slopes, placed_sums
 from bbbnp.kernels.second_product import second_inputs, second_outputs
+from bbbnp.kernels.stack import ALIGNMENT
 from bbbnp.kernels.tiles import finish_tile, piece_of, unpack, update_part
+
+LINE = ALIGNMENT // 4  # numbers, in float32
 
 
 class State(NamedTuple):
@@ -90,9 +93,11 @@ def column_pieces(network, depth, columns):
 
 @kernel(inline=True)
 def columns_of(c, network, depth, columns):
-    """Where piece `c` of the units at boundary `depth` begins and ends."""
+    """Where piece `c` of the units at boundary `depth` begins and ends: with a line of the cache, if there are many."""
     n, pieces = network.widths[depth], column_pieces(network, depth, columns)
-    return c * n // pieces, (c + 1) * n // pieces
+    size = LINE if n >= LINE * pieces else 1
+    first, last = c * (n // size) // pieces * size, (c + 1) * (n // size) // pieces * size
+    return first, last if c + 1 < pieces else n
 
 
 @kernel

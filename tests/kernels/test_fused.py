@@ -133,13 +133,14 @@ def test_fused_equals_plain_with_one_layer_or_two(settings, hidden, pieces):
 
 
 @pytest.mark.parametrize("width, columns, pieces", [(5, 9, 1), (9, 9, 1), (1, 1, 1), (2, 1, 2), (5, 1, 5), (10, 3, 4),
-                                                    (400, 256, 2), (800, 256, 4), (1200, 256, 4)])
-def test_every_column_is_in_one_piece(width, columns, pieces):
+                                                    (400, 256, 2), (800, 256, 4), (1200, 256, 4), (333, 40, 8)])
+def test_every_column_is_in_one_piece_and_wide_ones_begin_at_a_line_of_the_cache(width, columns, pieces):
     network = Architecture((3, width)).network
     assert fused.column_pieces(network, 1, columns) == pieces
     ends = [fused.columns_of(c, network, 1, columns) for c in range(pieces)]
     assert [start for start, _ in ends] == [0, *(stop for _, stop in ends[:-1])] and ends[-1][1] == width
     assert all(start < stop for start, stop in ends)
+    assert width < 16 * pieces or all(start % 16 == 0 for start, _ in ends)
 
 
 def test_the_check_sees_a_gradient_of_other_noise():
