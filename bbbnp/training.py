@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from bbbnp import threads
 from bbbnp.architecture import aligned_zeros
-from bbbnp.kernels import elbo, fused, hotloop
+from bbbnp.kernels import elbo, fused, hotloop, tiles
 from bbbnp.kernels.dense import Network
-from bbbnp.kernels.optimizer import Optimizer
+from bbbnp.kernels.optimizer import ADAM, Optimizer
 
 SLICE_SECONDS = 0.5
 VALIDATIONS = 100  # at most this many looks at the validation data in one call
@@ -190,11 +190,14 @@ def gradient_scratch(theta, size, targets, *, whole):
 
 
 def kernel_state(problem, state, good):
-    """The state as kernels take it, with scratch for the gradient; `good` as in `fused.State`."""
-    size = problem.ws.w.size
-    return fused.State(
-        state.theta, state.first, state.second, state.average, *gradient_scratch(
-            state.theta, size, len(state.theta) - 2 * size, whole=problem.objective.draws > 1), good)
+    """The state as kernels take it, with scratch for the gradient; `good` and no `dtheta` as in `fused.State`."""
+    size, objective, draws = problem.ws.w.size, problem.objective, problem.objective.draws
+    dtheta, dlog_noise = gradient_scratch(state.theta, size, len(state.theta) - 2 * size, whole=draws > 1)
+    weighting = elbo.Weighting(objective.form, min(draws, 1) / max(draws, 1), 1.0, objective.placement, objective.kl,
+                               objective.pruned)
+    if problem.optimizer.rule == ADAM and tiles.in_one_loop(problem.ws.spread, weighting):
+        dtheta = None
+    return fused.State(state.theta, state.first, state.second, state.average, dtheta, dlog_noise, good)
 
 
 def _slice(problem, state, steps, good):

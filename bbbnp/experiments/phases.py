@@ -60,7 +60,7 @@ BUILDS = {function: (kernel(function), kernel(function, parallel=True)) for func
 def of(problem, state, threads):
     """Functions of a number of times: sampling, the products of forward and delta, those of dW, as a step does them."""
     ws, data, none = problem.ws, problem.data, np.zeros(0, state.theta.dtype)
-    arrays = State(state.theta, none, none, none, none, np.zeros(1, state.theta.dtype), none)
+    arrays = State(state.theta, none, none, none, None, np.zeros(1, state.theta.dtype), none)
     blocks = -(-len(data.batch_x) // ws.rows)
     arguments = {
         _draw: (len(ws.units), arrays, problem.prior, problem.network, problem.objective, data.batch_x, ws),

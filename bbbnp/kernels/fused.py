@@ -26,16 +26,17 @@ LINE = ALIGNMENT // 4  # numbers, in float32
 class State(NamedTuple):
     """theta = [mu, rho, log_noise] and the optimiser's moments, shape (2P + T,); average of iterates, or empty.
 
-    `dtheta`, (2P,), is the gradient in mu and rho, recorded or added over draws, or empty where a tile's scratch is
-    enough; `dlog_noise`, (T,), that in log_noise. None shares memory with another. `good`, like theta or empty, takes
-    over theta once a call's first free energy has been found finite.
+    `dtheta`, (2P,), is the gradient in mu and rho, recorded or added over draws; empty where a tile's scratch is
+    enough, and None where gradient and update are one loop (`tiles.short_update`). `dlog_noise`, (T,), is that in
+    log_noise. No two share memory. `good`, like theta or empty, takes over theta once a call's first free
+    energy has been found finite.
     """
 
     theta: np.ndarray
     first: np.ndarray
     second: np.ndarray
     average: np.ndarray
-    dtheta: np.ndarray
+    dtheta: np.ndarray | None
     dlog_noise: np.ndarray
     good: np.ndarray
 
@@ -156,7 +157,7 @@ def step_weights(u, given, state, prior, optimizer, ws, weighting, stage):
         b = min(a + ws.tile, end)
         if stage.gradient:
             ws.parts[u, 1] += finish_tile(
-                (a, b, begin), (products, scratch), state, prior, optimizer, ws, weighting, stage)
+                state.dtheta, (a, b, begin, products, scratch), state, prior, optimizer, ws, weighting, stage)
         if stage.draw:
             log_q, log_p = draw_weights(piece_of(state.theta, ws, a, b), prior, objective, draw, a, stage.valued)
             ws.parts[u, 0] += log_q

@@ -10,7 +10,7 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.divergence import SAMPLED
 from bbbnp.kernels.draw import SHORT, Piece
 from bbbnp.kernels.elbo import Parameters, add, copy, short_gradient, weights_gradient
-from bbbnp.kernels.optimizer import ADAM, adam, adam_factors, average_iterates, recording, update
+from bbbnp.kernels.optimizer import adam, adam_factors, average_iterates, recording, update
 from bbbnp.kernels.prior import score_weights
 from bbbnp.kernels.pruning import leave_pruned
 
@@ -57,12 +57,10 @@ def average_part(a, b, state, stage):
 
 
 @kernel(inline=True)
-def in_one_loop(piece, state, optimizer, weighting, stage):
-    """Whether `short_update` does it all: one draw of the weights, the KL sampled, the short form; and Adam, or only a
-    record of the gradient."""
-    one_draw = weighting.part == 1 and piece.spread.size == 0 and not weighting.pruned
-    short = weighting.form == SHORT and weighting.kl == SAMPLED
-    return one_draw and short and (not stage.update or optimizer.rule == ADAM and state.dtheta.size == 0)
+def in_one_loop(spread, weighting):
+    """Whether `short_update` knows the gradient: one draw of the weights, the KL sampled, the short form."""
+    one_draw = weighting.part == 1 and spread.size == 0 and not weighting.pruned
+    return one_draw and weighting.form == SHORT and weighting.kl == SAMPLED
 
 
 @kernel(borrows=True)
@@ -85,13 +83,14 @@ def short_update(piece, dw, score, first, second, weighting, factors):
 
 
 @kernel(inline=True, borrows=True)
-def finish_tile(place, arrays, state, prior, optimizer, ws, weighting, stage):
+def finish_tile(dtheta, place, state, prior, optimizer, ws, weighting, stage):
     """Gradient in mu and rho of the weights a .. b - 1, and update (E12, E13); returns their log P(w).
 
-    `place` is a, b and where the unit begins, `arrays` its products and scratch. With one draw the gradient lives in
-    scratch, or in a register; with several, or to record it, in `state.dtheta`.
+    `place` is a, b and where the unit begins, its products and scratch. Without `dtheta`, that of the state, all is
+    done in one loop, and nothing else is compiled. To record the gradient of one draw, too; otherwise it lives in
+    scratch, or with several draws in `dtheta`.
     """
-    (a, b, begin), (products, scratch), size, log_p = place, arrays, ws.w.size, 0.0
+    (a, b, begin, products, scratch), size, log_p = place, ws.w.size, 0.0
     theta, dw, p, q, n = state.theta, products[0, a - begin:b - begin], size + a, size + b, b - a
     # not `piece_of`, which returns arrays: this one borrows its own
     piece = Piece(theta[a:b], theta[p:q], ws.w[a:b], ws.eps[a:b], ws.spread[a:b])
@@ -99,16 +98,15 @@ def finish_tile(place, arrays, state, prior, optimizer, ws, weighting, stage):
     if stage.keep:
         copy(state.good[a:b], piece.mu)
         copy(state.good[p:q], piece.rho)
-    if in_one_loop(piece, state, optimizer, weighting, stage):
+    if dtheta is None or in_one_loop(piece.spread, weighting) and not stage.update:
         log_p = score_weights(score, piece.w, prior)
-        first, factors, update = state.dtheta, recording(dmu), stage.update
-        if update:
-            first, factors = state.first, adam_factors(dmu, optimizer)
-        short_update(piece, dw, score, (first[a:b], first[p:q]), (
-            state.second[a:b] if update else dmu, state.second[p:q] if update else drho), weighting, factors)
-        if update:
+        if dtheta is None:
+            short_update(piece, dw, score, (state.first[a:b], state.first[p:q]), (
+                state.second[a:b], state.second[p:q]), weighting, adam_factors(dmu, optimizer))
             average_part(a, b, state, stage)
             average_part(p, q, state, stage)
+        else:
+            short_update(piece, dw, score, (dtheta[a:b], dtheta[p:q]), (dmu, drho), weighting, recording(dmu))
         return log_p
     if weighting.part > 0:
         log_p = weights_gradient(
@@ -116,10 +114,10 @@ def finish_tile(place, arrays, state, prior, optimizer, ws, weighting, stage):
     else:
         copy(dmu, dw)  # w = mu
         leave_pruned(dmu, drho, piece.rho, weighting.pruned)
-    if state.dtheta.size > 0:
-        add_draw(state.dtheta[a:b], dmu, stage.first_draw)
-        add_draw(state.dtheta[p:q], drho, stage.first_draw)
-        dmu, drho = state.dtheta[a:b], state.dtheta[p:q]
+    if dtheta.size > 0:
+        add_draw(dtheta[a:b], dmu, stage.first_draw)
+        add_draw(dtheta[p:q], drho, stage.first_draw)
+        dmu, drho = dtheta[a:b], dtheta[p:q]
     if stage.update:
         update_part(a, b, dmu, state, optimizer, stage)
         if weighting.part > 0:

@@ -158,7 +158,7 @@ def trained(pieces, number, *, steps=7, draws=1, hidden=(5, 3), batch=11):
     mu, size = architecture.initial_mu(1, np.float32), architecture.size
     theta = np.concatenate([mu, np.full(size, -3, np.float32), np.zeros(1, np.float32)])
     state = fused.State(theta, *np.zeros((2, theta.size), np.float32), theta.copy(),
-                        np.zeros(2 * size if draws > 1 else 0, np.float32), np.zeros(1, np.float32),
+                        np.zeros(2 * size, np.float32) if draws > 1 else None, np.zeros(1, np.float32),
                         np.zeros(0, np.float32))
     objective, history = Objective(PRIORS["mixture"], "categorical", draws=draws), np.zeros((steps, 2))
     threads.train(

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bbbnp import Architecture, GaussianPrior, Objective, ScaleMixture
+from bbbnp import Architecture, BayesRegressor, GaussianPrior, Objective, ScaleMixture, training
 from bbbnp.kernels import elbo, fused, hotloop, optimizer, tiles
 from bbbnp.kernels.divergence import CLOSED, SAMPLED
 from bbbnp.kernels.draw import PAPER, SHORT, WEIGHTS, Draw, Piece
@@ -69,28 +69,31 @@ def test_one_loop_can_record_the_gradient_and_leave_the_parameters(dtype):
     np.testing.assert_allclose(first, gradient, rtol=4 * np.finfo(dtype).eps)
 
 
-def test_one_loop_is_taken_by_one_short_draw_with_adam_or_to_be_recorded():
-    piece, none = tile(np.float64).piece, np.zeros(0)
-    state = fused.State(none, none, none, none, none, none, none)
-    usual = {"piece": piece, "state": state, "optimizer": ADAM, "weighting": weighting(part=1.0),
-             "stage": tiles.Stage(True, True, True, 0, False, True, False)}
-    recorded = {"stage": usual["stage"]._replace(update=False), "state": state._replace(dtheta=np.zeros(2))}
-    assert tiles.in_one_loop(**usual) and tiles.in_one_loop(**{**usual, **recorded})
-    for other in ({"piece": piece._replace(spread=piece.mu)}, {"state": state._replace(dtheta=np.zeros(2))},
-                  {"optimizer": ADAM._replace(rule=optimizer.SGD)}, *(
-                      {"weighting": weighting(**{"part": 1.0, **changed})} for changed in (
-                          {"part": 0.5}, {"part": 0.0}, {"pruned": True}, {"kl": CLOSED}, {"form": PAPER}))):
-        assert not tiles.in_one_loop(**{**usual, **other})
+def test_one_loop_is_taken_by_one_short_draw_of_the_weights():
+    none, some = np.zeros(0), np.zeros(2)
+    assert tiles.in_one_loop(none, weighting(part=1.0)) and not tiles.in_one_loop(some, weighting(part=1.0))
+    for changed in ({"part": 0.5}, {"part": 0.0}, {"pruned": True}, {"kl": CLOSED}, {"form": PAPER}):
+        assert not tiles.in_one_loop(none, weighting(**{"part": 1.0, **changed})), changed
 
 
-def trained(recorded, average_from=0, calls=(4,), **settings):
-    """The state after so many steps of Adam; with a place to record the gradient in, it is made in separate loops."""
+@pytest.mark.parametrize("settings, whole", [
+    ({}, None), ({"optimizer": "sgd"}, 0), ({"draws": 2}, 26), ({"gradient": "path"}, 0),
+    ({"weight_noise": "local"}, 0), ({"prior": GaussianPrior(), "kl": "closed"}, 0)], ids=str)
+def test_training_has_no_place_for_the_gradient_where_the_one_loop_does_it_all(settings, whole):
+    net = BayesRegressor(hidden=(3,), epochs=1, **settings)
+    X, y = np.ones((4, 2)), np.ones(4)
+    net._start(X, y)
+    dtheta = training.kernel_state(net._problem(X, y), net.state_, np.zeros(0)).dtheta
+    assert (None if dtheta is None else len(dtheta)) == whole
+
+
+def trained(dtheta, average_from=0, calls=(4,), **settings):
+    """The state after so many steps of Adam, in the one loop where there is no place for the gradient."""
     rng, architecture = np.random.default_rng(8), Architecture((2, 3, 1))
     objective = Objective(**{"prior": ScaleMixture(), "noise": 0.5, **settings})
     x, y = rng.normal(size=(12, 2)), rng.normal(size=(12, 1))
     theta = np.concatenate([architecture.initial_mu(1), np.full(13, -1.0), np.log([0.5])])
-    state = fused.State(theta, np.zeros(27), np.zeros(27), theta.copy(), np.zeros(26 if recorded else 0), np.zeros(1),
-                        np.zeros(0))
+    state = fused.State(theta, np.zeros(27), np.zeros(27), theta.copy(), dtheta, np.zeros(1), np.zeros(0))
     step, history = 0, np.zeros((2, 2))
     for steps in calls:
         hotloop.train_serial(
@@ -104,14 +107,14 @@ def trained(recorded, average_from=0, calls=(4,), **settings):
 
 
 def test_training_takes_the_one_loop_and_leaves_what_the_separate_ones_leave():
-    (ours, _), (truth, _) = trained(False), trained(True)
+    (ours, _), (truth, _) = trained(None), trained(np.zeros(26))
     assert truth.dtheta.all()
     for name in ("theta", "first", "second", "average"):
         np.testing.assert_allclose(getattr(ours, name), getattr(truth, name), rtol=1e-12, atol=1e-13, err_msg=name)
     assert np.any(ours.average != ours.theta)
-    never, _ = trained(False, average_from=1000)
+    never, _ = trained(None, average_from=1000)
     np.testing.assert_array_equal(never.theta, ours.theta)
-    assert np.all(never.average == trained(True, average_from=1000)[0].average)
+    assert np.all(never.average == trained(np.zeros(26), average_from=1000)[0].average)
 
 
 @pytest.mark.parametrize("settings", [
@@ -119,7 +122,9 @@ def test_training_takes_the_one_loop_and_leaves_what_the_separate_ones_leave():
     {"weight_noise": "flipout"}, {"prior": GaussianPrior(), "kl": "closed"}], ids=str)
 def test_weights_drawn_beside_the_update_are_those_that_a_step_draws_itself(settings):
     """The first step of a call draws its own, and its prior's value with them, which is added in another order."""
-    (ours, history), (truth, true_history) = (trained(False, calls=calls, **settings) for calls in ((4,), (1, 1, 1, 1)))
+    dtheta = np.zeros(0) if settings else None
+    (ours, history), (truth, true_history) = (
+        trained(dtheta, calls=calls, **settings) for calls in ((4,), (1, 1, 1, 1)))
     np.testing.assert_array_equal(ours.theta, truth.theta)
     np.testing.assert_allclose(history, true_history, rtol=1e-13)
     assert history.all() == (settings.get("draws") != 0)
