@@ -195,7 +195,8 @@ def kernel_state(problem, state, good):
     dtheta, dlog_noise = gradient_scratch(state.theta, size, len(state.theta) - 2 * size, whole=draws > 1)
     weighting = elbo.Weighting(objective.form, min(draws, 1) / max(draws, 1), 1.0, objective.placement, objective.kl,
                                objective.pruned)
-    if problem.optimizer.rule == ADAM and tiles.in_one_loop(problem.ws.spread, weighting):
+    one_loop = draws == 0 and not objective.pruned or tiles.in_one_loop(problem.ws.spread, weighting)
+    if problem.optimizer.rule == ADAM and one_loop:
         dtheta = None
     return fused.State(state.theta, state.first, state.second, state.average, dtheta, dlog_noise, good)
 

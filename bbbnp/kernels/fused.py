@@ -27,7 +27,7 @@ class State(NamedTuple):
     """theta = [mu, rho, log_noise] and the optimiser's moments, shape (2P + T,); average of iterates, or empty.
 
     `dtheta`, (2P,), is the gradient in mu and rho, recorded or added over draws; empty where a tile's scratch is
-    enough, and None where gradient and update are one loop (`tiles.short_update`). `dlog_noise`, (T,), is that in
+    enough, and None where gradient and update are one loop (`tiles.finish_tile`). `dlog_noise`, (T,), is that in
     log_noise. No two share memory. `good`, like theta or empty, takes over theta once a call's first free
     energy has been found finite.
     """

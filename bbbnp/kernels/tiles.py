@@ -10,7 +10,7 @@ from bbbnp.kernels._jit import kernel
 from bbbnp.kernels.divergence import SAMPLED
 from bbbnp.kernels.draw import SHORT, Piece
 from bbbnp.kernels.elbo import Parameters, add, copy, short_gradient, weights_gradient
-from bbbnp.kernels.optimizer import adam, adam_factors, average_iterates, recording, update
+from bbbnp.kernels.optimizer import adam, adam_factors, adam_update, average_iterates, recording, update
 from bbbnp.kernels.prior import score_weights
 from bbbnp.kernels.pruning import leave_pruned
 
@@ -86,9 +86,9 @@ def short_update(piece, dw, score, first, second, weighting, factors):
 def finish_tile(dtheta, place, state, prior, optimizer, ws, weighting, stage):
     """Gradient in mu and rho of the weights a .. b - 1, and update (E12, E13); returns their log P(w).
 
-    `place` is a, b and where the unit begins, its products and scratch. Without `dtheta`, that of the state, all is
-    done in one loop, and nothing else is compiled. To record the gradient of one draw, too; otherwise it lives in
-    scratch, or with several draws in `dtheta`.
+    `place` is a, b and where the unit begins, its products and scratch. Without `dtheta`, that of the state, Adam
+    and one draw, or none, are one loop, and nothing else is compiled. The gradient of one draw is recorded in that
+    loop, too; otherwise it lives in scratch, or with several draws in `dtheta`.
     """
     (a, b, begin, products, scratch), size, log_p = place, ws.w.size, 0.0
     theta, dw, p, q, n = state.theta, products[0, a - begin:b - begin], size + a, size + b, b - a
@@ -98,6 +98,10 @@ def finish_tile(dtheta, place, state, prior, optimizer, ws, weighting, stage):
     if stage.keep:
         copy(state.good[a:b], piece.mu)
         copy(state.good[p:q], piece.rho)
+    if dtheta is None and weighting.part == 0:  # w = mu
+        adam_update(piece.mu, dw, state.first[a:b], state.second[a:b], adam_factors(dmu, optimizer))
+        average_part(a, b, state, stage)
+        return log_p
     if dtheta is None or in_one_loop(piece.spread, weighting) and not stage.update:
         log_p = score_weights(score, piece.w, prior)
         if dtheta is None:

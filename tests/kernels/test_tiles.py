@@ -83,8 +83,11 @@ def test_training_has_no_place_for_the_gradient_where_the_one_loop_does_it_all(s
     net = BayesRegressor(hidden=(3,), epochs=1, **settings)
     X, y = np.ones((4, 2)), np.ones(4)
     net._start(X, y)
-    dtheta = training.kernel_state(net._problem(X, y), net.state_, np.zeros(0)).dtheta
+    problem = net._problem(X, y)
+    dtheta = training.kernel_state(problem, net.state_, np.zeros(0)).dtheta
     assert (None if dtheta is None else len(dtheta)) == whole
+    still = problem._replace(objective=problem.objective._replace(draws=0))
+    assert (training.kernel_state(still, net.state_, np.zeros(0)).dtheta is None) == ("optimizer" not in settings)
 
 
 def trained(dtheta, average_from=0, calls=(4,), **settings):
@@ -106,15 +109,16 @@ def trained(dtheta, average_from=0, calls=(4,), **settings):
     return state, history
 
 
-def test_training_takes_the_one_loop_and_leaves_what_the_separate_ones_leave():
-    (ours, _), (truth, _) = trained(None), trained(np.zeros(26))
-    assert truth.dtheta.all()
+@pytest.mark.parametrize("draws", [0, 1])
+def test_training_takes_the_one_loop_and_leaves_what_the_separate_ones_leave(draws):
+    (ours, _), (truth, _) = trained(None, draws=draws), trained(np.zeros(26), draws=draws)
+    assert truth.dtheta[:13].all() and truth.dtheta[13:].all() == (draws > 0)
     for name in ("theta", "first", "second", "average"):
         np.testing.assert_allclose(getattr(ours, name), getattr(truth, name), rtol=1e-12, atol=1e-13, err_msg=name)
     assert np.any(ours.average != ours.theta)
-    never, _ = trained(None, average_from=1000)
+    never, _ = trained(None, average_from=1000, draws=draws)
     np.testing.assert_array_equal(never.theta, ours.theta)
-    assert np.all(never.average == trained(np.zeros(26), average_from=1000)[0].average)
+    assert np.all(never.average == trained(np.zeros(26), average_from=1000, draws=draws)[0].average)
 
 
 @pytest.mark.parametrize("settings", [
@@ -122,7 +126,7 @@ def test_training_takes_the_one_loop_and_leaves_what_the_separate_ones_leave():
     {"weight_noise": "flipout"}, {"prior": GaussianPrior(), "kl": "closed"}], ids=str)
 def test_weights_drawn_beside_the_update_are_those_that_a_step_draws_itself(settings):
     """The first step of a call draws its own, and its prior's value with them, which is added in another order."""
-    dtheta = np.zeros(0) if settings else None
+    dtheta = np.zeros(0) if settings and settings != {"draws": 0} else None
     (ours, history), (truth, true_history) = (
         trained(dtheta, calls=calls, **settings) for calls in ((4,), (1, 1, 1, 1)))
     np.testing.assert_array_equal(ours.theta, truth.theta)
