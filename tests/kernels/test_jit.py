@@ -192,5 +192,5 @@ def test_numba_leaves_a_loop_with_a_condition_in_its_range_to_one_thread():
     with pytest.warns(numba.NumbaPerformanceWarning, match="no transformation for parallel execution"):
         numba.njit(parallel=True)(by_turns)(2, out)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", numba.NumbaPerformanceWarning)
         numba.njit(parallel=True)(together)(2, out)

@@ -112,7 +112,7 @@ def trained(dtheta, average_from=0, calls=(4,), **settings):
 @pytest.mark.parametrize("draws", [0, 1])
 def test_training_takes_the_one_loop_and_leaves_what_the_separate_ones_leave(draws):
     (ours, _), (truth, _) = trained(None, draws=draws), trained(np.zeros(26), draws=draws)
-    assert truth.dtheta[:13].all() and truth.dtheta[13:].all() == (draws > 0)
+    assert truth.dtheta[:13].all() and np.all((truth.dtheta[13:] != 0) == (draws > 0))
     for name in ("theta", "first", "second", "average"):
         np.testing.assert_allclose(getattr(ours, name), getattr(truth, name), rtol=1e-12, atol=1e-13, err_msg=name)
     assert np.any(ours.average != ours.theta)
@@ -126,7 +126,7 @@ def test_training_takes_the_one_loop_and_leaves_what_the_separate_ones_leave(dra
     {"weight_noise": "flipout"}, {"prior": GaussianPrior(), "kl": "closed"}], ids=str)
 def test_weights_drawn_beside_the_update_are_those_that_a_step_draws_itself(settings):
     """The first step of a call draws its own, and its prior's value with them, which is added in another order."""
-    dtheta = np.zeros(0) if settings and settings != {"draws": 0} else None
+    dtheta = np.zeros(26 if settings.get("draws") == 2 else 0) if settings and settings != {"draws": 0} else None
     (ours, history), (truth, true_history) = (
         trained(dtheta, calls=calls, **settings) for calls in ((4,), (1, 1, 1, 1)))
     np.testing.assert_array_equal(ours.theta, truth.theta)
