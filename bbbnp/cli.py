@@ -131,7 +131,7 @@ def _bench_arguments(parser):
                         help="also time PyTorch and JAX (with optax), where they are installed")
     parser.add_argument("--story", action="store_true",
                         help="in place of all that: one step five times, from a plain loop to the one that trains")
-    parser.add_argument("--rounds", type=int, default=11, help="times that every contestant runs in turn (default 11)")
+    parser.add_argument("--rounds", type=int, default=7, help="times that each contestant is timed in turn (default 7)")
     parser.add_argument("--json", type=Path, metavar="FILE",
                         help="write the results, and beside them (not for the story) the figure, as .png")
 
@@ -248,7 +248,8 @@ COMMANDS = {
     "bench": (_bench_arguments, _bench, "what a training step costs, beside the matrix products it cannot avoid",
               "Time the training step of 784-H-H-10, the products alone, the paper's small networks, drawing noise, "
               "and a cold start, in one process and in turn; with --peers, other libraries in turn with ours, in "
-              "processes of their own. A few minutes, on a machine that does nothing else."),
+              "processes of their own. A quarter of an hour or more, on a machine "
+              "that does nothing else."),
     "variance": (_variance_arguments, _variance, "how noisy the gradient is under each way of putting the noise in",
                  "Measure the variance of the gradient in mu and rho under each estimator, on an untrained and a "
                  "trained network, beside what theory predicts, and race them at equal CPU time; takes minutes, on a "

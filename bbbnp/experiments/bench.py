@@ -136,7 +136,7 @@ def width_records(rounds, threads):
                "update": statistics.median(step) - sampling - sum(products_)}
 
 
-def run(*, rounds=11, peers=False):
+def run(*, rounds=7, peers=False):
     """Everything; returns the JSON's content without its head."""
     threads = numba.config.NUMBA_NUM_THREADS
     counts = sorted({1, threads})

@@ -123,7 +123,7 @@ def product_records(rounds):
                **{way: statistics.median(times[piece, way]) / entries * 1e9 for way in ways}}
 
 
-def run(*, rounds=11):
+def run(*, rounds=7):
     """The table's content: for each version nanoseconds a weight, and how many times the one before it takes."""
     functions, size = contestants((INPUTS, HIDDEN, HIDDEN, CLASSES))
     times = in_turn({name: function for name, (function, _) in functions.items()}, rounds)

@@ -1,7 +1,8 @@
 """What ``bbbnp bench`` times, and how: networks under training and the products of a step, in turn.
 
-In each round every contestant runs once, and a ratio is the median of the rounds' ratios, so that a machine that slows
-down slows all.
+In each round every contestant has its turn, and a ratio is the median of the rounds' ratios, so that a machine that
+slows down slows all. A turn is run twice, and the second time is taken: at first the caches hold what the contestant
+before has left, which a training of minutes hardly notices and a large network's first second does.
 """
 
 import time
@@ -20,7 +21,7 @@ MINIBATCHES = 40  # of the large networks' data
 PRIORS = {"mixture": ScaleMixture(), "gaussian": GaussianPrior()}
 # widths, batch, examples: the paper's regression (100 points at once) and bandit
 SMALL = {"1-100-1": ((1, 100, 1), 100, 100), "119-100-100-1": ((119, 100, 100, 1), 64, 4096)}
-SECONDS = 1.0  # that one contestant runs in one round: what a call costs beside its steps is then small
+SECONDS = 1.0  # that one contestant is timed in one round: what a call costs beside its steps is then small
 SETTLE = 0.3  # between two: the workers of a threaded BLAS spin for about 0.1 s after their last product
 ADAM = optimizer.Optimizer(optimizer.ADAM, 1e-3, optimizer.CONSTANT, 1.0, 0.9, 0.999, 1e-8)
 
@@ -116,6 +117,7 @@ def in_turn(contestants, rounds):
     for _ in range(rounds):
         for name, function in contestants.items():
             time.sleep(SETTLE)
+            function(times[name])
             result[name].append(seconds(function, times[name]))
     return result
 
