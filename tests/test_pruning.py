@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bbbnp import BayesRegressor, DivergenceError, GaussianPrior, ModelFileError, load, prune, reference, threads
+from bbbnp import (
+    BayesRegressor, DivergenceError, GaussianPrior, ModelFileError, ScaleMixture, load, prune, reference, threads)
 from bbbnp.estimator import NotFittedError
 from bbbnp.kernels import noise
 from bbbnp.pruning import CRITERIA, log10_signal_to_noise
@@ -11,9 +12,9 @@ from bbbnp.pruning import CRITERIA, log10_signal_to_noise
 pytestmark = pytest.mark.E19
 PLAIN_PYTHON_WARNS = pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 ESTIMATORS = [{"weight_noise": "local", "kl": "closed"}, {"weight_noise": "flipout"}, {"gradient": "path"},
-              {"draws": 2, "antithetic": True}, {"posterior": "point"}, {"posterior": "dropout"},
-              {"optimizer": "momentum", "learning_rate": 1e-4}, {"optimizer": "sgd", "learning_rate": 1e-4},
-              {"dtype": "float64", "noise": "input"}]
+              {"draws": 2, "antithetic": True}, {"posterior": "point"},
+              {"posterior": "dropout", "prior": ScaleMixture()}, {"optimizer": "momentum", "learning_rate": 1e-4},
+              {"optimizer": "sgd", "learning_rate": 1e-4}, {"dtype": "float64", "noise": "input"}]
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_the_sampled_network_is_the_mean_network_when_all_that_varies_is_pruned(
 @pytest.mark.parametrize("settings", [{}, *ESTIMATORS], ids=str)
 def test_training_moves_the_others_only_and_comes_back_from_a_file_to_the_same_bits(
         settings, regressor, small, tmp_path, assert_same_bits):
-    model = regressor(prior=GaussianPrior(0.5), **settings).fit(small.X, small.y)
+    model = regressor(**{"prior": GaussianPrior(0.5), **settings}).fit(small.X, small.y)
     pruned = prune(model, 0.5, criterion="magnitude")
     gone, before = np.isneginf(pruned.rho_), pruned.state_.theta.copy()
     pruned.save(tmp_path / "pruned.npz")

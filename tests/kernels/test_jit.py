@@ -151,7 +151,9 @@ def test_functions_of_numbers_that_loops_call_are_inlined():
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="there is no compiled code without the compiler")
-def test_loops_take_the_widest_registers_also_where_llvm_prefers_narrower_ones():
+def test_loops_take_the_widest_registers_also_where_llvm_prefers_narrower_ones(monkeypatch):
+    monkeypatch.setattr(_jit, "CACHE_FOLDER", None)  # code that was loaded cannot be looked at
+
     @_jit.kernel
     def double(x):
         for i in range(x.size):

@@ -193,11 +193,12 @@ def test_a_mean_without_noise_is_not_a_pruned_weight():
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2 or numba.config.DISABLE_JIT, reason="needs two threads")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("settings", [{}, {"weight_noise": "flipout"}, {"weight_noise": "local", "kl": "closed"},
-                                      {"draws": 0}], ids=str)
-def test_one_and_two_threads_give_the_same_bits(settings, dtype):
+@pytest.mark.parametrize("prior, settings", [
+    ("mixture", {}), ("gaussian", {"weight_noise": "flipout"}), ("gaussian", {"weight_noise": "local", "kl": "closed"}),
+    ("mixture", {"draws": 0})], ids=str)
+def test_one_and_two_threads_give_the_same_bits(prior, settings, dtype):
     architecture, mu, *rest, objective, key = path_case(
-        "gaussian", "gaussian_input", "relu", "uniform", hidden=(40, 70), pruned=True, **settings)
+        prior, "gaussian_input", "relu", "uniform", hidden=(40, 70), pruned=True, **settings)
     one, two = (free_energy_gradient(architecture, mu.astype(dtype), *rest, objective=objective, key=key,
                                      pieces={"tile": 64, "block": 2, "unit": 200}, threads=number)
                 for number in (1, 2))
