@@ -248,8 +248,7 @@ COMMANDS = {
     "bench": (_bench_arguments, _bench, "what a training step costs, beside the matrix products it cannot avoid",
               "Time the training step of 784-H-H-10, the products alone, the paper's small networks, drawing noise, "
               "and a cold start, in one process and in turn; with --peers, other libraries in turn with ours, in "
-              "processes of their own. A quarter of an hour or more, on a machine "
-              "that does nothing else."),
+              "processes of their own. A quarter of an hour or more, on a machine that does nothing else."),
     "variance": (_variance_arguments, _variance, "how noisy the gradient is under each way of putting the noise in",
                  "Measure the variance of the gradient in mu and rho under each estimator, on an untrained and a "
                  "trained network, beside what theory predicts, and race them at equal CPU time; takes minutes, on a "

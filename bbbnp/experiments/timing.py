@@ -102,7 +102,8 @@ def seconds(function, times):
 
 
 def in_turn(contestants, rounds):
-    """Seconds of each contestant (a function of a number of times) in each round, every one about SECONDS long.
+    """Seconds of each contestant (a function of a number of times) in each round, about SECONDS long, after as long
+    without the clock.
 
     Returns
     -------
